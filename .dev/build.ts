@@ -1,0 +1,136 @@
+/**
+ * Builds `dist/proa`: the C helper first, then Bun's runtime, our bundle as bytecode, the helper, the program of the embedded image
+ * and zstd-napi's addon in one file. Skipped where no input has changed since the last build.
+ *
+ *   build.ts [--force] [--outfile FILE] [--plain]     --plain: neither minified nor bytecode, to measure against
+ *
+ * Measured (run of `proa version`, medians): see the comment at `options`.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname, join, relative, resolve } from "node:path";
+
+const root = resolve(import.meta.dir, "..");
+const outfile = resolve(root, flag("--outfile") ?? "dist/proa");
+const isPlain = process.argv.includes("--plain");
+const stampFile = `${outfile}.inputs`;
+
+/** The value behind an option of this script. */
+function flag(name: string): string | undefined {
+  const at = process.argv.indexOf(name);
+  return at < 0 ? undefined : process.argv[at + 1];
+}
+
+/** Every file below `path` that a build may read. */
+function* filesBelow(path: string): Generator<string> {
+  if (!existsSync(path)) return;
+  if (!statSync(path).isDirectory()) {
+    yield path;
+    return;
+  }
+  for (const name of readdirSync(path).sort()) {
+    if (!name.startsWith("build") || path !== join(root, "native")) yield* filesBelow(join(path, name));
+  }
+}
+
+/** One digest of names and contents of all inputs. The compiler and static libraries of the system are not among them: `--force`. */
+function inputsDigest(): string {
+  const hasher = new Bun.CryptoHasher("sha256");
+  const inputs = [
+    "src",
+    "native",
+    "package.json",
+    "package-lock.json",
+    "tsconfig.json",
+    ".dev/build.ts",
+    ".dev/addon.mk",
+  ];
+  for (const file of inputs.flatMap((input) => [...filesBelow(join(root, input))])) {
+    const bytes = readFileSync(file);
+    hasher.update(`${relative(root, file)}\0${bytes.length}\0`);
+    hasher.update(bytes);
+  }
+  return hasher.update(String(isPlain)).digest("hex");
+}
+
+/** zstd-napi looks for its addon at run time; the bundler embeds only what it finds itself. */
+const staticAddon: Bun.BunPlugin = {
+  name: "static zstd-napi",
+  setup(build) {
+    build.onLoad({ filter: /zstd-napi\/binding\.js$/ }, () => ({
+      contents: "module.exports = require('./build/Release/binding.node')",
+      loader: "js",
+    }));
+  },
+};
+
+function make(): void {
+  const result = Bun.spawnSync(
+    [
+      "make",
+      "--no-print-directory",
+      "-s",
+      "-C",
+      join(root, "native"),
+      `-j${Math.min(4, availableParallelism())}`,
+    ],
+    { stdout: "inherit", stderr: "inherit" },
+  );
+  if (result.exitCode !== 0) throw new Error(`make -C native: exit status ${result.exitCode}`);
+}
+
+async function bundle(to: string): Promise<void> {
+  await Bun.build({
+    entrypoints: [join(root, "src/main.ts")],
+    target: "bun",
+    format: "cjs", // of ES modules the bundler lifts all node: and bun: imports to the top: each start would load them all (3 ms)
+    minify: !isPlain,
+    bytecode: !isPlain,
+    sourcemap: "none",
+    plugins: [staticAddon],
+    compile: {
+      outfile: to,
+      // a tool that people run in any directory takes no code and no settings from there
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+      autoloadTsconfig: false,
+      autoloadPackageJson: false,
+    },
+    throw: true,
+  });
+}
+
+const digest = inputsDigest();
+const isCurrent =
+  !process.argv.includes("--force") &&
+  existsSync(outfile) &&
+  existsSync(join(root, "native/build/proa-helper")) &&
+  existsSync(stampFile) &&
+  readFileSync(stampFile, "utf8") === digest;
+if (!isCurrent) {
+  const startedMs = performance.now();
+  make();
+  mkdirSync(dirname(outfile), { recursive: true });
+  const temporary = mkdtempSync(join(dirname(outfile), ".build-"));
+  try {
+    await bundle(join(temporary, "proa"));
+    renameSync(join(temporary, "proa"), outfile); // whole or not at all: somebody may be running the old one
+    writeFileSync(stampFile, digest);
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
+  }
+  const megabytes = (statSync(outfile).size / 1e6).toFixed(0);
+  process.stderr.write(
+    `==> built ${relative(process.cwd(), outfile)}, ${megabytes} MB, in ${((performance.now() - startedMs) / 1000).toFixed(1)} s\n`,
+  );
+}

@@ -1,0 +1,142 @@
+/**
+ * One part of the tests, for `.dev/test`: `test.ts user|root [FILE…] [OPTION…]` in the current directory, with a clean environment.
+ * Everything readable goes to stderr; stdout gets one line, `PASSED FAILED SKIPPED`.
+ */
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { resolve } from "node:path";
+import { debianMissing, prepareDebian } from "../test/harness";
+
+const TIMEOUT_MS = 60_000; // of one test; a machine under load is slow, a hang is longer
+const [part = "user", ...args] = process.argv.slice(2);
+
+/** Variables that tests may see; everything else of the caller's environment stays outside. */
+const KEPT = [
+  "HOME",
+  "USER",
+  "LOGNAME",
+  "SHELL",
+  "PATH",
+  "TERM",
+  "XDG_RUNTIME_DIR",
+  "DBUS_SESSION_BUS_ADDRESS",
+  "TMPDIR",
+  "http_proxy",
+  "https_proxy",
+  "no_proxy",
+  "CI",
+  "NO_COLOR",
+];
+
+function cleanEnvironment(): Record<string, string> {
+  const kept = KEPT.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
+  return { ...Object.fromEntries(kept), LANG: "C.UTF-8", PROA: resolve("dist/proa") };
+}
+
+/** Processes of this user that are proa's, as `pid name`: what a test leaves behind lives on as one of them. */
+function engineProcesses(): Map<string, string> {
+  const found = new Map<string, string>();
+  const uid = process.getuid?.();
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (statSync(`/proc/${pid}`).uid !== uid) continue;
+      const name = readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+      const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+      if (name.startsWith("proa")) found.set(pid, `${pid} ${words || name}`);
+    } catch {
+      // it ended meanwhile
+    }
+  }
+  return found;
+}
+
+/** The numbers of bun's summary, the last of each that stands in the output. */
+function readSummary(output: string): { pass: number; fail: number; skip: number } {
+  const plain = output.replaceAll(/\u001b\[[0-9;]*m/g, "");
+  const last = (word: string): number => {
+    const all = [...plain.matchAll(new RegExp(`^ *(\\d+) ${word}$`, "gm"))];
+    return Number(all.at(-1)?.[1] ?? 0);
+  };
+  return { pass: last("pass"), fail: last("fail") + last("errors?"), skip: last("skip") + last("todo") };
+}
+
+async function runTests(): Promise<{ pass: number; fail: number; skip: number }> {
+  const isRoot = part === "root";
+  const files = args.filter((arg) => !arg.startsWith("-") && existsSync(arg));
+  const others = args.filter((arg) => !files.includes(arg));
+  const rootFiles = [...new Bun.Glob("test/**/*.root.test.ts").scanSync(".")];
+  const isOf = (file: string): boolean => file.endsWith(".root.test.ts") === isRoot;
+  const selected = files.length > 0 ? files.filter((file) => statSync(file).isDirectory() || isOf(file)) : [];
+  if (files.length > 0 && selected.length === 0) return { pass: 0, fail: 0, skip: 0 };
+  if (isRoot && files.length === 0) {
+    if (rootFiles.length === 0) return { pass: 0, fail: 0, skip: 0 };
+    selected.push(...rootFiles);
+  }
+
+  const command = [
+    process.execPath,
+    "test",
+    `--timeout=${TIMEOUT_MS}`,
+    ...(isRoot ? [] : ["--parallel=2", "--path-ignore-patterns=**/*.root.test.ts"]),
+    ...others,
+    ...selected.map((file) => `./${file.replace(/^\.\//, "")}`),
+  ];
+  const child = Bun.spawn(command, { env: cleanEnvironment(), stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  const copy = async (from: ReadableStream<Uint8Array>): Promise<void> => {
+    const decoder = new TextDecoder();
+    for await (const chunk of from) {
+      process.stderr.write(chunk);
+      output += decoder.decode(chunk, { stream: true });
+    }
+  };
+  await Promise.all([copy(child.stdout), copy(child.stderr)]);
+  const exitCode = await child.exited;
+  const summary = readSummary(output);
+  if (exitCode !== 0 && summary.fail === 0) summary.fail = 1; // it died before it could count
+  return summary;
+}
+
+/** Make what several tests share and is slow to make. Where it cannot be made, they skip, and say so. */
+function prepare(): void {
+  if (part !== "user" || debianMissing() === null) return;
+  process.stderr.write("==> make the Debian test image, once (half a minute)\n");
+  try {
+    prepareDebian();
+  } catch (error) {
+    process.stderr.write(`warning: ${error instanceof Error ? error.message : error}\n`);
+  }
+}
+
+/** Whether a process works in a temporary directory, as those of tests do: then it may be ended. */
+function isOfTests(pid: string): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) =>
+      readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith(`${tmpdir()}/`),
+    );
+  } catch {
+    return false;
+  }
+}
+
+/** What the tests left behind, after a moment for what is ending. It is reported, and ended. */
+async function findLeft(before: ReadonlyMap<string, string>): Promise<string[]> {
+  const left = () => [...engineProcesses()].filter(([pid]) => !before.has(pid));
+  for (let tries = 0; tries < 30 && left().length > 0; tries++) await Bun.sleep(100);
+  const found = left();
+  for (const [pid] of found.filter(([each]) => isOfTests(each))) process.kill(Number(pid), "SIGKILL");
+  return found.map(([, text]) => text);
+}
+
+prepare();
+const before = engineProcesses();
+const summary = await runTests();
+const left = await findLeft(before);
+if (left.length > 0) {
+  process.stderr.write(
+    `\nprocesses left behind by the tests:\n${left.map((text) => `  ${text}\n`).join("")}`,
+  );
+  summary.fail += 1;
+}
+process.stdout.write(`${summary.pass} ${summary.fail} ${summary.skip}\n`);
+process.exit(summary.fail > 0 ? 1 : 0);

@@ -1,0 +1,71 @@
+/**
+ * `npm run bench -- [--alone] [-n ROUNDS] [FIGURE…]`: medians of interleaved samples, beside the floor measured in the same minutes, as a
+ * markdown table. podman stands beside proa where it is installed,
+ * unless --alone. Figures: run exec ps images memory together pull.
+ */
+import { mkdtempSync } from "node:fs";
+import { cpus, release, tmpdir } from "node:os";
+import { join } from "node:path";
+import { startRegistry } from "../harness";
+import { benchEngines } from "./engines";
+import { type Bench, figures, prepare, type Row } from "./figures";
+
+function readArguments(all: readonly string[]): { alone: boolean; rounds: number; names: string[] } {
+  const words = all.filter((word) => word !== "--alone");
+  const at = words.indexOf("-n");
+  const rounds = at < 0 ? 15 : Number(words[at + 1]);
+  const names = words.filter((_, i) => at < 0 || (i !== at && i !== at + 1));
+  const unknown = names.filter((name) => !figures.some((figure) => figure.name === name));
+  if (unknown.length > 0 || !(rounds > 0)) {
+    process.stderr.write(
+      `usage: npm run bench -- [--alone] [-n ROUNDS] [${figures.map(({ name }) => name).join("|")}]...\n`,
+    );
+    process.exit(2);
+  }
+  return { alone: words.length < all.length, rounds, names };
+}
+
+function number(value: number | undefined): string {
+  if (value === undefined || Number.isNaN(value)) return "";
+  return value >= 100 ? value.toFixed(0) : value.toFixed(1);
+}
+
+/** One line of the table: value and ratio to the floor of each engine. */
+function line({ figure, unit, floor, values, goal }: Row, engines: readonly string[]): string {
+  const cells = engines.map((name) => {
+    const value = values[name];
+    if (value === undefined) return "";
+    return floor === undefined ? number(value) : `${number(value)} (${(value / floor).toFixed(1)} ×)`;
+  });
+  return `| ${figure} | ${unit} | ${number(floor)} | ${cells.join(" | ")} | ${goal} |`;
+}
+
+const { alone, rounds, names } = readArguments(process.argv.slice(2));
+const registry = await startRegistry();
+const engines = benchEngines(alone);
+const bench: Bench = { engines, registry, scratch: mkdtempSync(join(tmpdir(), "bench-")), rounds };
+const table: string[] = [];
+try {
+  await prepare(bench);
+  const engineNames = engines.map(({ name }) => name);
+  table.push(`| figure | unit | floor | ${engineNames.join(" | ")} | goal |`);
+  table.push(`|---|---|---|${engineNames.map(() => "---|").join("")}---|`);
+  for (const figure of figures.filter(({ name }) => names.length === 0 || names.includes(name))) {
+    process.stderr.write(`==> ${figure.name}\n`);
+    try {
+      for (const row of await figure.measure(bench)) table.push(line(row, engineNames));
+    } catch (error) {
+      process.exitCode = 1;
+      process.stderr.write(`Error: ${figure.name}: ${error instanceof Error ? error.message : error}\n`);
+    }
+  }
+} finally {
+  for (const engine of engines) engine.dispose();
+  Bun.spawnSync(["sh", "-c", 'chmod -R u+rwx "$1"; rm -rf "$1"', "sh", bench.scratch]);
+  await registry.stop();
+}
+process.stdout.write(`${table.join("\n")}\n\n`);
+process.stdout.write(
+  `${cpus().length} CPUs (${cpus()[0]?.model ?? "unknown"}), Linux ${release()}; medians of ${rounds} rounds, `,
+);
+process.stdout.write("contenders in turn; (n ×): times the floor.\n");

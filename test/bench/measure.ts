@@ -1,0 +1,73 @@
+/** Timing: contenders take turns, so that what disturbs the machine disturbs all of them; medians are compared. */
+import { existsSync, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { testCacheDir } from "../harness";
+
+export type Sample = { us: number; maxRssKiB: number; status: number };
+
+export type Command = { argv: readonly string[]; env: Readonly<Record<string, string>>; cwd?: string };
+
+/** The floor program, compiled when its source is newer. */
+export function floorProgram(): string {
+  const source = join(import.meta.dir, "floor.c");
+  const directory = join(testCacheDir(), "bench");
+  const program = join(directory, "floor");
+  mkdirSync(directory, { recursive: true });
+  if (existsSync(program) && statSync(program).mtimeMs > statSync(source).mtimeMs) return program;
+  const flags = ["-O2", "-w", "-D_GNU_SOURCE", "-static"];
+  const built = Bun.spawnSync(["gcc", ...flags, "-o", program, source, "-lseccomp"], { stderr: "pipe" });
+  if (built.exitCode !== 0) throw new Error(`compile ${source}: ${built.stderr.toString()}`);
+  return program;
+}
+
+/** Run a command under `floor time` (or another measuring verb), which has no part in the time. Throws when it fails. */
+export function timed(command: Command, verb: readonly string[] = ["time"]): Sample {
+  const result = Bun.spawnSync([floorProgram(), ...verb, ...command.argv], {
+    env: { ...command.env },
+    cwd: command.cwd ?? "/",
+    stdin: "ignore",
+  });
+  const sample = JSON.parse(result.stdout.toString() || "null") as Sample | null;
+  if (sample === null || sample.status !== 0) {
+    throw new Error(
+      `${command.argv.join(" ")}: exit status ${sample?.status}: ${result.stderr.toString().slice(-500)}`,
+    );
+  }
+  return sample;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}
+
+export type Contender = {
+  name: string;
+  /** One sample. What it prepares and clears away is outside the time. */
+  sample: (round: number) => Sample | Promise<Sample>;
+};
+
+export type Medians = Map<string, { ms: number; maxRssMiB: number; count: number }>;
+
+/** `rounds` samples of each contender in turn, after one that is not counted. */
+export async function inTurn(contenders: readonly Contender[], rounds: number): Promise<Medians> {
+  const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
+  for (let round = 0; round <= rounds; round++) {
+    for (const { name, sample } of contenders) {
+      const taken = await sample(round);
+      if (round > 0) samples.get(name)?.push(taken);
+    }
+  }
+  return new Map(
+    [...samples].map(([name, taken]) => [
+      name,
+      {
+        ms: median(taken.map(({ us }) => us)) / 1000,
+        maxRssMiB: median(taken.map(({ maxRssKiB }) => maxRssKiB)) / 1024,
+        count: taken.length,
+      },
+    ]),
+  );
+}

@@ -1,0 +1,41 @@
+/** What tests are made with. */
+export {
+  type Background,
+  createEngine,
+  type Engine,
+  type ProaOptions,
+  type ProaResult,
+  type PtyOptions,
+  useEngine,
+} from "./engine";
+export {
+  type Blob,
+  blobOf,
+  type Compression,
+  descriptorOf,
+  digestOf,
+  hostPlatform,
+  type ImageConfig,
+  type Layer,
+  makeImage,
+  makeIndex,
+  makeLayer,
+  type Platform,
+  pushImage,
+  type TestImage,
+  writeLayout,
+} from "./image";
+export { debianImage, debianMissing, prepareDebian, tinyImage, tinyLayer, tinyMissing } from "./images";
+export { type Pty, startPty } from "./pty";
+export { type Registry, registryMissing, startRegistry } from "./registry";
+export {
+  createSandbox,
+  leftIn,
+  proaPath,
+  processesOf,
+  removeSandbox,
+  type Sandbox,
+  testCacheDir,
+} from "./sandbox";
+export { type Tree, type TreeEntry, tarOf } from "./tar";
+export { waitUntil } from "./wait";
