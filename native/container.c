@@ -1,0 +1,309 @@
+#include "container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "bundle.h"
+#include "caps.h"
+#include "fuse.h"
+#include "mount.h"
+#include "namespaces.h"
+#include "seccomp.h"
+#include "stage.h"
+#include "userns.h"
+#include "util.h"
+
+/* A process on its way to execve. */
+struct launch {
+	int request, socket, cache; /* ours: the request's memfd, our end of the pair, the compiled filter or -1 */
+	int stage_socket;           /* the stage's end */
+	pid_t pid;
+	int pidfd, console;
+	struct fuse fuse;
+};
+
+static void launch_close(struct launch *launch)
+{
+	const int fds[] = { launch->request, launch->socket, launch->cache, launch->stage_socket };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+/* Put RECORD (stolen) into a memfd for the stage, and make the socket pair. */
+static int launch_open(struct launch *launch, json_t *record, struct err *err)
+{
+	autofree char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
+	int pair[2], r;
+
+	json_decref(record);
+	if (!text)
+		return err_setf(err, 0, "write request", "stage", "a string is not valid UTF-8");
+	launch->request = memfd_create("request", MFD_CLOEXEC);
+	if (launch->request < 0)
+		return err_set(err, errno, "write request", "stage");
+	r = write_all(launch->request, text, strlen(text));
+	if (r < 0)
+		return err_set(err, -r, "write request", "stage");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(err, errno, "create socket pair", "");
+	launch->socket = pair[0];
+	launch->stage_socket = pair[1];
+	return 0;
+}
+
+/* Make STDIO 0, 1 and 2. First above them, because one of them may be another's number. */
+static int take_stdio(const int stdio[3], struct err *err)
+{
+	int copies[3];
+
+	for (int i = 0; i < 3; i++) {
+		copies[i] = fcntl(stdio[i], F_DUPFD_CLOEXEC, 10);
+		if (copies[i] < 0)
+			return err_set(err, errno, "take standard streams", "");
+	}
+	for (int i = 0; i < 3; i++)
+		if (dup2(copies[i], i) < 0)
+			return err_set(err, errno, "take standard streams", "");
+	return 0;
+}
+
+/* The child of launch_start(). It never returns. */
+__attribute__((noreturn)) static void enter_stage(const struct launch *launch, unsigned int flags,
+	const struct bundle *bundle, const int *stdio, const int *kept)
+{
+	struct stage_message failed = { .kind = STAGE_FAILED };
+	int r = stdio ? take_stdio(stdio, &failed.err) : 0;
+
+	if (r == 0 && (flags & CLONE_NEWUSER))
+		r = caps_keep(&failed.err);
+	for (; r == 0 && *kept >= 0; kept++)
+		if (fcntl(*kept, F_SETFD, 0) < 0)
+			r = err_set(&failed.err, errno, "keep descriptor", "");
+	if (r == 0)
+		stage_execute(launch->request, launch->stage_socket, flags & CLONE_NEWNS ? bundle->root : NULL, &failed.err);
+	stage_send(launch->stage_socket, &failed, -1);
+	_exit(125);
+}
+
+/* Start the stage with the namespaces FLAGS; KEPT (ended by -1) are the descriptors that its request names. */
+static int launch_start(struct launch *launch, unsigned int flags, const struct bundle *bundle, const int *stdio,
+	const int *kept, struct err *err)
+{
+	launch->pid = stage_fork(flags, &launch->pidfd);
+	if (launch->pid == 0)
+		enter_stage(launch, flags, bundle, stdio, kept);
+	if (launch->pid < 0) {
+		int code = -launch->pid;
+
+		launch->pid = 0;
+		launch->pidfd = -1;
+		return flags & CLONE_NEWUSER ? namespaces_user_error(code, err) : err_set(err, code, "create process", "");
+	}
+	/* Ours must go, or the end of the stage would not be seen. */
+	close(launch->stage_socket);
+	launch->stage_socket = -1;
+	return 0;
+}
+
+static void reap(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* A go-between of the stage has forked the process that counts: forget the first, which is ending. */
+static void launch_follow(struct launch *launch, pid_t pid, int pidfd)
+{
+	close(launch->pidfd);
+	reap(launch->pid);
+	launch->pid = pid;
+	launch->pidfd = pidfd;
+}
+
+static int write_maps(struct launch *launch, const struct bundle *bundle, struct err *err)
+{
+	struct stage_message go = { .kind = STAGE_GO };
+	int r = userns_write_maps(launch->pid, &bundle->maps, err);
+
+	if (r < 0)
+		return r;
+	stage_send(launch->socket, &go, -1); /* a stage that failed meanwhile says so itself */
+	return 0;
+}
+
+/*
+ * Listen to the stage until the program is executed. MAPS is the bundle whose id maps are still to be written once the
+ * process that needs them is there, or NULL.
+ */
+static int launch_finish(struct launch *launch, const struct bundle *maps, const struct rootfs *rootfs, struct err *err)
+{
+	struct stage_message message;
+	bool executing = false;
+	int fd, r;
+
+	while ((r = stage_receive(launch->socket, &message, &fd)) > 0) {
+		switch (message.kind) {
+		case STAGE_SPAWNED:
+			launch_follow(launch, message.pid, fd);
+			r = maps ? write_maps(launch, maps, err) : 0;
+			break;
+		case STAGE_CONSOLE:
+			launch->console = fd;
+			break;
+		case STAGE_FUSE:
+			r = fuse_start(&launch->fuse, rootfs, launch->pid, fd, err);
+			close(fd);
+			break;
+		case STAGE_EXECUTING:
+			executing = true;
+			break;
+		case STAGE_FAILED:
+			fuse_explain(&launch->fuse, &message.err);
+			if (err)
+				*err = message.err;
+			return message.err.code ? -message.err.code : -EINVAL;
+		case STAGE_GO:
+			return err_setf(err, EPROTO, "start process", "", "unexpected message");
+		}
+		if (r < 0)
+			return r;
+	}
+	if (r < 0)
+		return err_set(err, -r, "start process", "");
+	return executing ? 0 : err_setf(err, 0, "start process", "", "it died before its program was executed");
+}
+
+/* After a failure: leave no process. */
+static void launch_kill(struct launch *launch)
+{
+	if (launch->pid > 0) {
+		syscall(SYS_pidfd_send_signal, launch->pidfd, SIGKILL, NULL, 0);
+		reap(launch->pid);
+		close(launch->pidfd);
+	}
+	if (launch->console >= 0)
+		close(launch->console);
+	fuse_stop(&launch->fuse);
+}
+
+static struct launch launch_init(const char *seccomp_cache)
+{
+	return (struct launch){
+		.request = -1, .socket = -1, .stage_socket = -1, .pidfd = -1, .console = -1, .fuse = FUSE_NONE,
+		.cache = seccomp_cache ? seccomp_open_cache(seccomp_cache) : -1,
+	};
+}
+
+/*
+ * As real root, with a user namespace whose root is another id: the container's root owns what is its own. An ordinary
+ * user's directories are the container root's already.
+ */
+static int give_directories(const struct container_request *request, struct err *err)
+{
+	const char *const directories[] = { request->rootfs->upper, request->rootfs->work };
+	const struct id_maps *maps = &request->bundle->maps;
+	uid_t uid = 0;
+	gid_t gid = 0;
+
+	if (geteuid() != 0)
+		return 0;
+	for (size_t i = 0; i < maps->n_uid; i++)
+		uid = maps->uid[i].inside == 0 ? maps->uid[i].outside : uid;
+	for (size_t i = 0; i < maps->n_gid; i++)
+		gid = maps->gid[i].inside == 0 ? maps->gid[i].outside : gid;
+	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
+		struct stat st;
+
+		if (!directories[i] || stat(directories[i], &st) < 0 || st.st_uid != 0 || uid == 0)
+			continue;
+		if (chown(directories[i], uid, gid) < 0)
+			return err_set(err, errno, "give directory to the container's root", directories[i]);
+	}
+	return 0;
+}
+
+static int open_user_namespace(pid_t pid)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+int container_start(const struct container_request *request, struct container *out, struct err *err)
+{
+	const struct bundle *bundle = request->bundle;
+	struct launch launch = launch_init(request->seccomp_cache);
+	const int kept[] = { launch.cache, -1 };
+	struct namespaces namespaces;
+	bool direct;
+	int r;
+
+	*out = (struct container){ .pidfd = -1, .console_fd = -1, .userns_fd = -1, .ipc_fd = -1 };
+	r = namespaces_parse(bundle, &namespaces, err);
+	if (r == 0)
+		r = give_directories(request, err);
+	if (r == 0 && mkdir(bundle->root, 0755) < 0 && errno != EEXIST)
+		r = err_set(err, errno, "create directory", bundle->root);
+	if (r == 0)
+		r = launch_open(&launch, json_pack("{s:s,s:O,s:n,s:s*,s:i,s:i,s:s*,s:s}", "bundle", bundle->dir, "rootfs",
+			request->rootfs->json, "process", "seccompCache", request->seccomp_cache, "seccompFd", launch.cache,
+			"pidfd", -1, "runtime", request->runtime, "runDir", request->run_dir), err);
+	/* With namespaces to be joined first, the stage does that, and forks. */
+	direct = namespaces.n_paths == 0 || request->runtime;
+	if (r == 0)
+		r = launch_start(&launch, direct ? namespaces.fresh & STAGE_EARLY : 0, bundle,
+			bundle->terminal ? NULL : request->stdio, kept, err);
+	if (r == 0 && direct && (namespaces.fresh & CLONE_NEWUSER))
+		r = write_maps(&launch, bundle, err);
+	if (r == 0)
+		r = launch_finish(&launch, direct || !(namespaces.fresh & CLONE_NEWUSER) ? NULL : bundle, request->rootfs, err);
+	if (r == 0 && (namespaces.fresh & CLONE_NEWUSER))
+		out->userns_fd = open_user_namespace(launch.pid);
+	if (r < 0) {
+		launch_kill(&launch);
+	} else {
+		out->pid = launch.pid;
+		out->pidfd = launch.pidfd;
+		out->console_fd = launch.console;
+		fuse_release(&launch.fuse);
+	}
+	launch_close(&launch);
+	return r;
+}
+
+int container_join(const struct join_request *request, pid_t *pid, int *pidfd, int *console_fd, struct err *err)
+{
+	struct launch launch = launch_init(request->seccomp_cache);
+	const int kept[] = { request->pidfd, launch.cache, -1 };
+	bool terminal = json_is_true(json_object_get(request->process, "terminal"));
+	int r;
+
+	r = launch_open(&launch, json_pack("{s:s,s:n,s:O,s:s*,s:i,s:i}", "bundle", request->bundle->dir, "rootfs", "process",
+		request->process, "seccompCache", request->seccomp_cache, "seccompFd", launch.cache, "pidfd",
+		request->pidfd), err);
+	if (r == 0)
+		r = launch_start(&launch, 0, request->bundle, terminal ? NULL : request->stdio, kept, err);
+	if (r == 0)
+		r = launch_finish(&launch, NULL, NULL, err);
+	if (r < 0) {
+		launch_kill(&launch);
+	} else {
+		*pid = launch.pid;
+		*pidfd = launch.pidfd;
+		*console_fd = launch.console;
+	}
+	launch_close(&launch);
+	return r;
+}

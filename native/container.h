@@ -1,0 +1,61 @@
+/*
+ * container: from an OCI bundle to a running process in namespaces of its own, and into those of a running one.
+ * The supervisor and exec verbs own pipes, terminals and life; this room owns everything up to execve.
+ */
+#ifndef PROA_CONTAINER_H
+#define PROA_CONTAINER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "err.h"
+
+struct bundle;  /* bundle.h: config.json parsed and checked */
+struct rootfs;  /* mount.h: ROOTFS of the request */
+
+/* What a container is started with. Descriptors stay the caller's. */
+struct container_request {
+	const struct bundle *bundle;
+	const struct rootfs *rootfs;
+	const char *runtime;       /* NULL, or the OCI runtime to run the bundle with */
+	const char *seccomp_cache; /* NULL, or the file of the compiled filter */
+	const char *run_dir;
+	int stdio[3];              /* the process's 0, 1, 2; ignored with a terminal */
+};
+
+/* A started container. */
+struct container {
+	pid_t pid;       /* its first process: our child, to be waited for with WNOWAIT */
+	int pidfd;
+	int console_fd;  /* the pty's master with process.terminal, else -1; O_NONBLOCK is not set */
+	int userns_fd;   /* its user namespace, to clean up in when the process is gone; -1 where it has none of its own */
+	int ipc_fd;      /* reserved, -1 */
+};
+
+/*
+ * Make every namespace of the bundle, its rootfs and mounts, and execute its process in them. Returns when execve
+ * has succeeded (a close-on-exec pipe tells), or has failed.
+ * Nothing the process can reach holds a descriptor or an executable of ours that it could write (sealed copy).
+ * Return: 0 with OUT filled, or -errno with ERR (exit 126/127 for the program itself) and no process left.
+ */
+int container_start(const struct container_request *request, struct container *out, struct err *err);
+
+/* A further process in a running container. */
+struct join_request {
+	pid_t pid;                   /* of the container's first process */
+	int pidfd;                   /* the same, already verified against the lock */
+	const struct bundle *bundle; /* for seccomp and the namespaces to join */
+	json_t *process;             /* runtime spec's process */
+	const char *seccomp_cache;
+	int stdio[3];                /* ignored with process.terminal */
+};
+
+/*
+ * Join all namespaces of the container and execute a process there, as our child. Same promises as container_start().
+ * Return: 0 with *PID, *PIDFD and (terminal) *CONSOLE_FD, or -errno with ERR.
+ */
+int container_join(const struct join_request *request, pid_t *pid, int *pidfd, int *console_fd, struct err *err);
+
+#endif

@@ -1,0 +1,128 @@
+#include "foreign.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "util.h"
+
+/* Copy CONFIG without its user namespace and with the root file system that is mounted already. */
+static json_t *derive(const struct bundle *bundle)
+{
+	json_t *config = json_deep_copy(bundle->config), *linux_config = json_object_get(config, "linux");
+	json_t *namespaces = json_object_get(linux_config, "namespaces");
+
+	for (size_t i = json_array_size(namespaces); i-- > 0;) {
+		const char *type = json_string_value(json_object_get(json_array_get(namespaces, i), "type"));
+
+		if (type && strcmp(type, "user") == 0)
+			json_array_remove(namespaces, i);
+	}
+	json_object_del(linux_config, "uidMappings");
+	json_object_del(linux_config, "gidMappings");
+	json_object_set_new(json_object_get(config, "root"), "path", json_string(bundle->root));
+	return config;
+}
+
+static int make_directory(const char *path, struct err *err)
+{
+	return mkdir(path, 0700) < 0 && errno != EEXIST ? err_set(err, errno, "create directory", path) : 0;
+}
+
+static bool is_crun(const struct foreign *foreign)
+{
+	const char *name = strrchr(foreign->runtime, '/');
+
+	return name && strncmp(name + 1, "crun", 4) == 0;
+}
+
+/*
+ * crun refuses to work below both versions of cgroups at once, even where it is told to leave them alone: it is shown
+ * the second only. Without success it says so itself.
+ */
+static void show_one_cgroup_version(void)
+{
+	struct statfs fs;
+
+	if (statfs("/sys/fs/cgroup", &fs) < 0 || fs.f_type == CGROUP2_SUPER_MAGIC || unshare(CLONE_NEWCGROUP) < 0)
+		return;
+	mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+}
+
+int foreign_prepare(const struct foreign *foreign, struct err *err)
+{
+	autofree char *state = xasprintf("%s/oci", foreign->run_dir), *bundle = xasprintf("%s/bundle", foreign->run_dir);
+	autofree char *file = xasprintf("%s/config.json", bundle), *text = NULL;
+	json_t *config;
+	int r = make_directory(state, err);
+
+	if (r == 0)
+		r = make_directory(bundle, err);
+	if (r < 0)
+		return r;
+	config = derive(foreign->bundle);
+	text = json_dumps(config, JSON_COMPACT);
+	json_decref(config);
+	r = text ? write_file_atomically(AT_FDCWD, file, text, strlen(text), false) : -ENOMEM;
+	if (r < 0)
+		return err_set(err, -r, "write bundle", file);
+	/* The runtime is the first of a pid namespace: when it is killed, so is all that it started. */
+	if (getpid() == 1 && mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		return err_set(err, errno, "mount", "/proc");
+	if (is_crun(foreign))
+		show_one_cgroup_version();
+	return 0;
+}
+
+static int take_terminal(int slave, struct err *err)
+{
+	setsid();
+	if (ioctl(slave, TIOCSCTTY, 0) < 0)
+		return err_set(err, errno, "take terminal", "");
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (dup2(slave, fd) < 0)
+			return err_set(err, errno, "take terminal", "");
+	return 0;
+}
+
+int foreign_execute(const struct foreign *foreign, int slave, int keep, struct err *err)
+{
+	autofree char *state = xasprintf("%s/oci", foreign->run_dir), *bundle = xasprintf("%s/bundle", foreign->run_dir);
+	const char *id = strrchr(foreign->run_dir, '/');
+	const char *argv[10], *env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL, NULL };
+	autofree char *runtime_dir = xasprintf("XDG_RUNTIME_DIR=%s", foreign->run_dir);
+	size_t n = 0;
+	int r = slave >= 0 ? take_terminal(slave, err) : 0;
+
+	if (r < 0)
+		return r;
+	if (close_range(STDERR_FILENO + 1, (unsigned int)keep - 1, 0) < 0 || close_range((unsigned int)keep + 1, ~0U, 0) < 0)
+		return err_set(err, errno, "close descriptors", "");
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return err_set(err, errno, "tie process to its supervisor", "");
+	env[1] = runtime_dir;
+	argv[n++] = foreign->runtime;
+	argv[n++] = "--root";
+	argv[n++] = state;
+	if (is_crun(foreign))
+		argv[n++] = "--cgroup-manager=disabled";
+	argv[n++] = "run";
+	argv[n++] = "--bundle";
+	argv[n++] = bundle;
+	argv[n++] = id && id[1] ? id + 1 : "container";
+	argv[n] = NULL;
+	execve(foreign->runtime, (char *const *)argv, (char *const *)env);
+	r = err_set(err, errno, "execute runtime", foreign->runtime);
+	if (err)
+		err->exit = 125;
+	return r;
+}

@@ -1,0 +1,116 @@
+/*
+ * proa-helper VERB [REQUEST_FD]: the mechanism behind proa. PROTOCOL.md is the contract of every verb.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "process.h"
+#include "request.h"
+#include "stage.h"
+#include "util.h"
+#include "verbs.h"
+
+extern char **environ;
+
+static const struct verb {
+	const char *name;
+	int (*run)(json_t *request);
+	bool becomes; /* Bun became this process: failures are reported by `proa __report` */
+} verbs[] = {
+	{ "run", verb_run, true },
+	{ "attach", verb_attach, true },
+	{ "exec", verb_exec, true },
+	{ "unshare", verb_unshare, true },
+	{ "layer-apply", verb_layer_apply, false },
+	{ "remove-tree", verb_remove_tree, false },
+	{ "copy-tree", verb_copy_tree, false },
+	{ "features", verb_features, false },
+};
+
+/* Keys of a request whose value is a descriptor that the caller left open for us. */
+static const char *const descriptor_keys[] = { "lockFd", "layerFd" };
+
+static void drop_bun_variables(void)
+{
+	char **to = environ;
+
+	for (char **from = environ; *from; from++)
+		if (strncmp(*from, "BUN_", 4) != 0)
+			*to++ = *from;
+	*to = NULL;
+}
+
+/* Close every descriptor above 2 that REQUEST does not name. */
+static void close_unnamed(json_t *request)
+{
+	int kept[sizeof(descriptor_keys) / sizeof(*descriptor_keys)];
+	size_t n = 0;
+	unsigned int next = STDERR_FILENO + 1;
+
+	for (size_t i = 0; i < sizeof(descriptor_keys) / sizeof(*descriptor_keys); i++) {
+		json_t *value = json_object_get(request, descriptor_keys[i]);
+		json_int_t fd = json_is_integer(value) ? json_integer_value(value) : -1;
+
+		if (fd > STDERR_FILENO && fd < INT_MAX)
+			kept[n++] = (int)fd;
+	}
+	if (n == 2 && kept[0] > kept[1]) {
+		int first = kept[1];
+
+		kept[1] = kept[0];
+		kept[0] = first;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if ((unsigned int)kept[i] > next)
+			syscall(SYS_close_range, next, (unsigned int)kept[i] - 1, 0);
+		next = (unsigned int)kept[i] + 1;
+	}
+	syscall(SYS_close_range, next, ~0U, 0);
+}
+
+static int fail(const struct verb *verb, json_t *request, const struct err *err)
+{
+	if (verb->becomes)
+		return report_failure(json_string_value(json_object_get(request, "proa")), verb->name, err);
+	return reply_error(err);
+}
+
+int main(int argc, char **argv)
+{
+	const struct verb *verb = NULL;
+	json_t *request = NULL;
+	struct err err = { 0 };
+	char *end = NULL;
+	long fd;
+	int status;
+
+	if (argc == 4 && strcmp(argv[1], STAGE_VERB) == 0)
+		return stage_main(argv[2], argv[3]);
+	process_reset_signals();
+	drop_bun_variables();
+	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(*verbs); i++)
+		if (strcmp(argv[1], verbs[i].name) == 0)
+			verb = &verbs[i];
+	if (!verb || argc != 3) {
+		fputs("usage: proa-helper VERB REQUEST_FD\n", stderr);
+		return 125;
+	}
+	errno = 0;
+	fd = strtol(argv[2], &end, 10);
+	if (errno || end == argv[2] || *end || fd < 0 || fd > INT_MAX) {
+		err_setf(&err, 0, "read request", argv[2], "not a descriptor");
+		return fail(verb, NULL, &err);
+	}
+	if (request_read((int)fd, &request, &err) < 0)
+		return fail(verb, NULL, &err);
+	close_unnamed(request);
+	status = verb->run(request);
+	json_decref(request);
+	return status;
+}

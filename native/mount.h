@@ -1,0 +1,80 @@
+/*
+ * mount: the root file system of a container and everything that is mounted in it.
+ * All of it runs in the container's own mount namespace, on descriptors: a path that the image has a say in is only ever
+ * resolved below the root's descriptor (openat2 RESOLVE_IN_ROOT), never as a string handed to mount(2).
+ */
+#ifndef PROA_MOUNT_H
+#define PROA_MOUNT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "bundle.h"
+#include "err.h"
+
+enum rootfs_driver { ROOTFS_OVERLAY, ROOTFS_FUSE_OVERLAYFS, ROOTFS_PLAIN };
+
+/* ROOTFS of a request; the strings are borrowed from its JSON. */
+struct rootfs {
+	json_t *json; /* the record itself, owned */
+	enum rootfs_driver driver;
+	const char **lower; /* topmost first; the array is owned */
+	size_t n_lower;
+	const char *upper, *work; /* NULL with tmpfs */
+	const char *program;      /* fuse-overlayfs */
+	const char *path;         /* plain */
+	bool is_volatile, tmpfs;
+};
+
+/* Read ROOTFS. Return: 0 with *OUT owned by the caller, or -errno with ERR. */
+int rootfs_parse(json_t *object, struct rootfs **out, struct err *err);
+void rootfs_free(struct rootfs *rootfs);
+
+/* Whether files must be created in a file system of the user namespace, which only works once its ids are mapped. */
+bool rootfs_needs_ids(const struct rootfs *rootfs);
+
+/*
+ * Mount ROOTFS at the path TARGET (a directory, created when missing) of a mount namespace of our own.
+ * Return: a descriptor of the mount's root, with *FUSE_DEVICE the descriptor that fuse-overlayfs is to serve, else -1; or
+ * -errno with ERR.
+ */
+int rootfs_mount(const struct rootfs *rootfs, const char *target, int *fuse_device, struct err *err);
+
+struct mounts; /* `mounts` of a bundle, with the sources of bind mounts already open; it lives as long as the process */
+
+/* Cut the new mount namespace off from the host's. Return: 0, or -errno with ERR. */
+int mount_isolate(const struct bundle *bundle, struct err *err);
+
+/*
+ * Read `mounts` and open what comes from the host. Call before the user id changes: the host's directories may be open to
+ * the caller's id only. BUNDLE must outlive *OUT. Return: 0, or -errno with ERR.
+ */
+int mounts_open(const struct bundle *bundle, struct mounts **out, struct err *err);
+
+/*
+ * Make all mounts below ROOT in their order; mount points are created. OWN_PIDS: the pid namespace is the container's, and so
+ * its proc must be. *PROC becomes a descriptor of the first proc mounted, or -1. Return: 0, or -errno with ERR.
+ */
+int mounts_apply(struct mounts *mounts, int root, bool own_pids, int *proc, struct err *err);
+
+/* Whether a bind mount goes to exactly DESTINATION. */
+bool mounts_bind_at(const struct mounts *mounts, const char *destination);
+
+/* maskedPaths, readonlyPaths, root.readonly. Return: 0, or -errno with ERR. */
+int mounts_protect(struct mounts *mounts, int root, struct err *err);
+
+/* Make ROOT the root and the working directory, and let go of the host's tree. Return: 0, or -errno with ERR. */
+int mount_enter(const struct bundle *bundle, int root, struct err *err);
+
+struct devices; /* the devices of /dev, opened on the host */
+
+/* Open the runtime spec's default devices and linux.devices. Call like mounts_open(). Return: 0, or -errno with ERR. */
+int devices_open(const struct bundle *bundle, struct devices **out, struct err *err);
+
+/* Put them and the spec's links into /dev below ROOT. Return: 0, or -errno with ERR. */
+int devices_apply(struct devices *devices, int root, struct err *err);
+
+/* Mount the terminal behind the descriptor SLAVE on /dev/console below ROOT. Return: 0, or -errno with ERR. */
+int devices_console(int root, int slave, struct err *err);
+
+#endif

@@ -1,0 +1,152 @@
+#include "namespaces.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80 /* linux/sched.h, since 5.6 */
+#endif
+
+/* In the order in which they are entered: the rights over the others come with the user namespace. */
+static const struct {
+	const char *type, *step;
+	int flag;
+} types[] = {
+	{ "user", "create user namespace", CLONE_NEWUSER },
+	{ "pid", "create pid namespace", CLONE_NEWPID },
+	{ "network", "create network namespace", CLONE_NEWNET },
+	{ "ipc", "create ipc namespace", CLONE_NEWIPC },
+	{ "uts", "create uts namespace", CLONE_NEWUTS },
+	{ "cgroup", "create cgroup namespace", CLONE_NEWCGROUP },
+	{ "time", "create time namespace", CLONE_NEWTIME },
+	{ "mount", "create mount namespace", CLONE_NEWNS },
+};
+_Static_assert(sizeof(types) / sizeof(*types) == NAMESPACE_TYPES, "struct namespaces has room for every type");
+
+static int read_one(json_t *array, size_t t, struct namespaces *out, struct err *err)
+{
+	json_t *object;
+	size_t i;
+
+	json_array_foreach(array, i, object) {
+		const char *type = json_string_value(json_object_get(object, "type"));
+		const char *path = json_string_value(json_object_get(object, "path"));
+
+		if (!type || strcmp(type, types[t].type) != 0)
+			continue;
+		if ((out->fresh | out->joined) & (unsigned int)types[t].flag)
+			return err_setf(err, 0, "read bundle", "linux.namespaces", "%s is there twice", type);
+		if (!path || !*path) {
+			out->fresh |= (unsigned int)types[t].flag;
+			continue;
+		}
+		if (types[t].flag == CLONE_NEWNS)
+			return err_setf(err, 0, "read bundle", "linux.namespaces", "a mount namespace cannot be joined");
+		out->joined |= (unsigned int)types[t].flag;
+		out->paths[out->n_paths].flag = types[t].flag;
+		out->paths[out->n_paths++].path = path;
+	}
+	return 0;
+}
+
+int namespaces_parse(const struct bundle *bundle, struct namespaces *out, struct err *err)
+{
+	json_t *linux_config = json_object_get(bundle->config, "linux");
+	json_t *array = json_object_get(linux_config, "namespaces"), *object;
+	size_t i;
+
+	memset(out, 0, sizeof(*out));
+	json_array_foreach(array, i, object) {
+		const char *type = json_string_value(json_object_get(object, "type"));
+		size_t t = 0;
+
+		while (type && t < NAMESPACE_TYPES && strcmp(type, types[t].type) != 0)
+			t++;
+		if (!type || t == NAMESPACE_TYPES)
+			return err_setf(err, 0, "read bundle", "linux.namespaces", "unknown type \"%s\"", type ? type : "");
+	}
+	for (size_t t = 0; t < NAMESPACE_TYPES; t++) {
+		int r = read_one(array, t, out, err);
+
+		if (r < 0)
+			return r;
+	}
+	if (!(out->fresh & CLONE_NEWNS))
+		return err_setf(err, 0, "read bundle", "linux.namespaces", "a container needs a mount namespace of its own");
+	if ((out->fresh & CLONE_NEWUSER) && (bundle->maps.n_uid == 0 || bundle->maps.n_gid == 0))
+		return err_setf(err, 0, "read bundle", "linux.uidMappings", "a user namespace without mappings");
+	return 0;
+}
+
+/* The first number in a file of /proc/sys, or -1. */
+static long setting(const char *path)
+{
+	char *text;
+	long value;
+
+	if (read_file_at(AT_FDCWD, path, &text, 64) < 0)
+		return -1;
+	value = strtol(text, NULL, 10);
+	free(text);
+	return value;
+}
+
+int namespaces_user_error(int code, struct err *err)
+{
+	const char *why = "";
+
+	if (setting("/proc/sys/user/max_user_namespaces") == 0)
+		why = "user.max_user_namespaces is 0";
+	else if (setting("/proc/sys/kernel/unprivileged_userns_clone") == 0)
+		why = "kernel.unprivileged_userns_clone is 0";
+	else if (setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
+		why = "kernel.apparmor_restrict_unprivileged_userns is 1";
+	else if (code == ENOSPC)
+		why = "user.max_user_namespaces is reached";
+	else if (code == EUSERS)
+		why = "user namespaces are nested too deep";
+	return err_setf(err, code, "create user namespace", "", "%s", why);
+}
+
+int namespaces_unshare(unsigned int flags, struct err *err)
+{
+	int code;
+
+	if (flags == 0 || unshare((int)flags) == 0)
+		return 0;
+	code = errno;
+	for (size_t t = 0; t < NAMESPACE_TYPES; t++)
+		if ((flags & (unsigned int)types[t].flag) && unshare(types[t].flag) < 0) {
+			code = errno;
+			/* AppArmor lets the user namespace be made, and takes every right in it. */
+			if (code == EPERM && setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
+				return namespaces_user_error(code, err);
+			return err_set(err, code, types[t].step, "");
+		}
+	return err_set(err, code, "create namespaces", "");
+}
+
+int namespaces_join(const struct namespaces *namespaces, struct err *err)
+{
+	int fds[NAMESPACE_TYPES], r = 0;
+	unsigned int opened = 0;
+
+	/* All are opened with the rights that we have now, before the first is entered. */
+	for (; opened < namespaces->n_paths && r == 0; opened++) {
+		fds[opened] = open(namespaces->paths[opened].path, O_RDONLY | O_CLOEXEC);
+		if (fds[opened] < 0)
+			r = err_set(err, errno, "open namespace", namespaces->paths[opened].path);
+	}
+	for (unsigned int i = 0; i < namespaces->n_paths && r == 0; i++)
+		if (setns(fds[i], namespaces->paths[i].flag) < 0)
+			r = err_set(err, errno, "join namespace", namespaces->paths[i].path);
+	for (unsigned int i = 0; i < opened; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return r;
+}

@@ -1,0 +1,80 @@
+/*
+ * relay: between the pipes or the terminal of one process and any number of clients that speak the attach protocol.
+ * The supervisor uses it for the container, `exec` for the program it executes.
+ *
+ * One thread, one poll(2) loop, nothing ever blocks. What the process writes is read in chunks, logged, and sent to every client
+ * that wants it; what a socket does not take at once is queued for its client, and as long as one queue holds more than
+ * RELAY_QUEUE_BYTES nothing is read from the process. What a client types stays in its socket until the process takes it
+ * (the bytes are moved by splice(2), or peeked at first), so input costs no memory at all, and each client is held up by
+ * its own input only. A client that breaks the protocol is dropped; the others and the process do not notice.
+ *
+ * The end: the process's pidfd becomes readable, it is waited for with WNOWAIT (it stays a zombie, so its pid stays
+ * taken), and what the pipes still hold is read without regard to RELAY_QUEUE_BYTES: that is bounded by the size of a pipe. End of
+ * file is not waited for, since a grandchild outside of the pid namespace may keep the other end for ever.
+ */
+#ifndef PROA_RELAY_H
+#define PROA_RELAY_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "err.h"
+#include "log.h"
+
+#define RELAY_QUEUE_BYTES (256 << 10)
+
+struct relay;
+
+/* The ends that the process gets as 0, 1 and 2, from relay_pipes(). */
+struct relay_stdio {
+	int fd[3];
+};
+
+/*
+ * In the process that was forked to relay: leave the foreground's terminal, job, directory and descriptors. MASK, which may
+ * be NULL, is the signal mask from here on; what the foreground's user meant for it and was kept back is dropped.
+ */
+void relay_separate(const sigset_t *mask);
+
+/* Make a relay without a process and clients. */
+struct relay *relay_new(void);
+
+/* End everything: descriptors, clients, memory. */
+void relay_free(struct relay *relay);
+
+/*
+ * Make the pipes of a process without a terminal and keep our ends; without OPEN_STDIN its 0 is /dev/null.
+ * Return: 0 with STDIO owned by the caller, or -errno with ERR.
+ */
+int relay_pipes(struct relay *relay, bool open_stdin, struct relay_stdio *stdio, struct err *err);
+void relay_stdio_close(struct relay_stdio *stdio);
+
+/*
+ * Take over the process behind PIDFD and, unless CONSOLE_FD is -1, its terminal. INPUT: clients may type. STDIN_ONCE: its stdin
+ * ends when a client that has it says so or leaves. LOG may be NULL and stays the caller's.
+ */
+void relay_process(struct relay *relay, int pidfd, int console_fd, bool input, bool stdin_once, struct log *log);
+
+/* Accept clients from LISTEN_FD, a listening socket that becomes the relay's. */
+void relay_listen(struct relay *relay, int listen_fd);
+
+/* Add a client on SOCKET, which becomes the relay's. WANTS: flags as those of ATTACH, 0 until it sends them. */
+void relay_add_client(struct relay *relay, int socket, unsigned wants);
+
+/* Tell every client that the process was executed. */
+void relay_started(struct relay *relay);
+
+/*
+ * Serve until the process has ended and all of its output was read.
+ * Return: its exit status, 128 + N for signal N; *SIGNAL is N, or 0.
+ */
+int relay_run(struct relay *relay, int *signal_number);
+
+/* Stop listening; clients that had connected but were not served yet are clients from here on. */
+void relay_unlisten(struct relay *relay);
+
+/* Tell every client the end, EXIT with STATUS or ERROR with ERR where that is not NULL, and wait until each has all its bytes. */
+void relay_finish(struct relay *relay, int status, const struct err *err);
+
+#endif

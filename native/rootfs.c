@@ -1,0 +1,321 @@
+/* rootfs: ROOTFS of a request turned into one detached mount. */
+#include "mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "forest.h"
+#include "mount_internal.h"
+#include "util.h"
+
+#define FSCONFIG_LIMIT 255 /* bytes of a value */
+
+static int read_overlay(json_t *object, struct rootfs *rootfs, json_t **lower, struct err *err)
+{
+	const char *driver;
+	int is_volatile = 0, tmpfs = 0, r;
+
+	if (rootfs->driver == ROOTFS_FUSE_OVERLAYFS)
+		r = request_unpack(object, err, "rootfs", "{s:s,s:s,s:o,s:s,s:s!}", "driver", &driver, "program",
+			&rootfs->program, "lower", lower, "upper", &rootfs->upper, "work", &rootfs->work);
+	else if (json_object_get(object, "tmpfs"))
+		r = request_unpack(object, err, "rootfs", "{s:s,s:o,s:b!}", "driver", &driver, "lower", lower, "tmpfs", &tmpfs);
+	else
+		r = request_unpack(object, err, "rootfs", "{s:s,s:o,s:s,s:s,s:b!}", "driver", &driver, "lower", lower,
+			"upper", &rootfs->upper, "work", &rootfs->work, "volatile", &is_volatile);
+	rootfs->tmpfs = tmpfs;
+	rootfs->is_volatile = is_volatile;
+	if (r == 0 && !tmpfs && !rootfs->upper)
+		return err_setf(err, 0, "read request", "rootfs", "neither an upper directory nor tmpfs");
+	return r;
+}
+
+static int read_lower(json_t *array, struct rootfs *rootfs, struct err *err)
+{
+	json_t *value;
+	size_t i;
+
+	if (!json_is_array(array) || json_array_size(array) == 0)
+		return err_setf(err, 0, "read request", "rootfs", "lower is not a list of directories");
+	rootfs->lower = xcalloc(json_array_size(array), sizeof(*rootfs->lower));
+	json_array_foreach(array, i, value) {
+		const char *path = json_string_value(value);
+
+		if (!path || path[0] != '/')
+			return err_setf(err, 0, "read request", "rootfs", "lower directory %zu is not an absolute path", i);
+		rootfs->lower[rootfs->n_lower++] = path;
+	}
+	return 0;
+}
+
+static int fill(struct rootfs *rootfs, struct err *err)
+{
+	const char *driver = json_string_value(json_object_get(rootfs->json, "driver"));
+	json_t *lower = NULL;
+	int r;
+
+	if (driver && strcmp(driver, "plain") == 0) {
+		rootfs->driver = ROOTFS_PLAIN;
+		return request_unpack(rootfs->json, err, "rootfs", "{s:s,s:s!}", "driver", &driver, "path", &rootfs->path);
+	}
+	if (driver && strcmp(driver, "overlay") == 0)
+		rootfs->driver = ROOTFS_OVERLAY;
+	else if (driver && strcmp(driver, "fuse-overlayfs") == 0)
+		rootfs->driver = ROOTFS_FUSE_OVERLAYFS;
+	else
+		return err_setf(err, 0, "read request", "rootfs", "unknown driver \"%s\"", driver ? driver : "");
+	r = read_overlay(rootfs->json, rootfs, &lower, err);
+	return r < 0 ? r : read_lower(lower, rootfs, err);
+}
+
+int rootfs_parse(json_t *object, struct rootfs **out, struct err *err)
+{
+	struct rootfs *rootfs = xcalloc(1, sizeof(*rootfs));
+	int r;
+
+	rootfs->json = json_incref(object);
+	r = fill(rootfs, err);
+	if (r < 0) {
+		rootfs_free(rootfs);
+		return r;
+	}
+	*out = rootfs;
+	return 0;
+}
+
+void rootfs_free(struct rootfs *rootfs)
+{
+	if (!rootfs)
+		return;
+	json_decref(rootfs->json);
+	free(rootfs->lower);
+	free(rootfs);
+}
+
+/* Attach the detached mount FD at the path TARGET of the host's tree. */
+static int attach(int fd, const char *target, struct err *err)
+{
+	if (move_mount(fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_set(err, errno, "attach root file system", target);
+	return 0;
+}
+
+static int open_root(const char *target, struct err *err)
+{
+	int fd = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? err_set(err, errno, "open root file system", target) : fd;
+}
+
+/* The option string of mount(2) is one page; layers are named relative to their common parent directory. */
+static size_t common_parent(const struct overlay *overlay)
+{
+	size_t length = strlen(overlay->lower[0]);
+
+	for (size_t i = 1; i < overlay->n_lower; i++) {
+		size_t same = 0;
+
+		while (same < length && overlay->lower[i][same] == overlay->lower[0][same])
+			same++;
+		length = same;
+	}
+	while (length > 0 && overlay->lower[0][length - 1] != '/')
+		length--;
+	return length;
+}
+
+/* A ':' or ',' in a name ends it in overlay's option string, a '\' quotes. */
+static bool append_quoted(char *options, size_t *used, size_t room, const char *name)
+{
+	for (; *name; name++) {
+		if (*used + 3 > room)
+			return false;
+		if (*name == ':' || *name == ',' || *name == '\\')
+			options[(*used)++] = '\\';
+		options[(*used)++] = *name;
+	}
+	options[*used] = '\0';
+	return true;
+}
+
+/* By mount(2), for kernels without lowerdir+ (before 6.8) and for long names. */
+static int overlay_by_options(const struct overlay *overlay, const char *target, struct err *err)
+{
+	size_t parent = common_parent(overlay), used, room = (size_t)sysconf(_SC_PAGESIZE) - 1;
+	autofree char *options = xmalloc(room + 64), *directory = xasprintf("%.*s", (int)parent, overlay->lower[0]);
+	bool fits = true;
+
+	used = (size_t)sprintf(options, "userxattr,%slowerdir=", overlay->is_volatile ? "volatile," : "");
+	for (size_t i = 0; i < overlay->n_lower && fits; i++) {
+		const char *name = overlay->lower[i] + parent;
+
+		if (i > 0)
+			options[used++] = ':';
+		fits = append_quoted(options, &used, room, *name ? name : ".");
+	}
+	used += (size_t)(fits ? sprintf(options + used, ",upperdir=") : 0);
+	fits = fits && append_quoted(options, &used, room - 16, overlay->upper);
+	used += (size_t)(fits ? sprintf(options + used, ",workdir=") : 0);
+	fits = fits && append_quoted(options, &used, room, overlay->work);
+	if (!fits)
+		return err_setf(err, E2BIG, "mount overlay", target, "%zu layers are too many for this kernel", overlay->n_lower);
+	if (chdir(*directory ? directory : "/") < 0)
+		return err_set(err, errno, "enter directory", directory);
+	if (mount("overlay", target, "overlay", 0, options) < 0)
+		return err_set(err, errno, "mount overlay", target);
+	return 0;
+}
+
+/* fsconfig(2) takes values below 256 bytes, and overlay reads '\' differently in the two kinds of directories. */
+static bool fits_fsconfig(const struct overlay *overlay)
+{
+	for (size_t i = 0; i < overlay->n_lower; i++)
+		if (strlen(overlay->lower[i]) > FSCONFIG_LIMIT)
+			return false;
+	return strlen(overlay->upper) <= FSCONFIG_LIMIT && strlen(overlay->work) <= FSCONFIG_LIMIT &&
+		!strchr(overlay->upper, '\\') && !strchr(overlay->work, '\\');
+}
+
+/*
+ * By the new mount API. Return: the detached mount, -EOPNOTSUPP without ERR when this kernel or these names need mount(2), or
+ * -errno with ERR.
+ */
+static int overlay_by_fsconfig(const struct overlay *overlay, struct err *err)
+{
+	autoclose int fs = -1;
+	int fd;
+
+	if (!fits_fsconfig(overlay))
+		return -EOPNOTSUPP;
+	fs = fsopen("overlay", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return err_set(err, errno, "mount overlay", overlay->upper);
+	mount_fsconfig(fs, "source", "overlay"); /* only for those who read the list of mounts */
+	for (size_t i = 0; i < overlay->n_lower; i++)
+		if (mount_fsconfig(fs, "lowerdir+", overlay->lower[i]) < 0) {
+			if (i == 0 && errno == EINVAL)
+				return -EOPNOTSUPP;
+			return mount_fs_error(fs, errno, "add layer", overlay->lower[i], err);
+		}
+	if (mount_fsconfig(fs, "upperdir", overlay->upper) < 0)
+		return mount_fs_error(fs, errno, "add upper directory", overlay->upper, err);
+	if (mount_fsconfig(fs, "workdir", overlay->work) < 0)
+		return mount_fs_error(fs, errno, "add work directory", overlay->work, err);
+	if (mount_fsconfig(fs, "userxattr", NULL) < 0 || (overlay->is_volatile && mount_fsconfig(fs, "volatile", NULL) < 0))
+		return mount_fs_error(fs, errno, "mount overlay", overlay->upper, err);
+	fd = mount_fsmount(fs, 0);
+	return fd < 0 ? mount_fs_error(fs, -fd, "mount overlay", overlay->upper, err) : fd;
+}
+
+int mount_overlay(const struct overlay *overlay, const char *target, struct err *err)
+{
+	autoclose int fd = overlay_by_fsconfig(overlay, err);
+
+	if (fd == -EOPNOTSUPP)
+		return overlay_by_options(overlay, target, err);
+	return fd < 0 ? fd : attach(fd, target, err);
+}
+
+static int attach_overlay(const struct rootfs *rootfs, const char *upper, const char *work, const char *target,
+	struct err *err)
+{
+	const struct overlay overlay = { rootfs->lower, rootfs->n_lower, upper, work, rootfs->is_volatile };
+	int r = mount_overlay(&overlay, target, err);
+
+	return r < 0 ? r : open_root(target, err);
+}
+
+/* Upper and work on a tmpfs, which is attached at the target itself, to be hidden by the overlay a moment later. */
+static int overlay_on_tmpfs(const struct rootfs *rootfs, const char *target, struct err *err)
+{
+	autoclose int fs = fsopen("tmpfs", FSOPEN_CLOEXEC), memory = -1, tree = -1;
+	autofree char *upper = xasprintf("%s/upper", target), *work = xasprintf("%s/work", target);
+	int r;
+
+	if (fs < 0)
+		return err_set(err, errno, "mount tmpfs", target);
+	memory = mount_fsmount(fs, 0);
+	if (memory < 0)
+		return mount_fs_error(fs, -memory, "mount tmpfs", target, err);
+	r = attach(memory, target, err);
+	if (r < 0)
+		return r;
+	if (mkdirat(memory, "upper", 0755) < 0 || mkdirat(memory, "work", 0755) < 0)
+		return err_set(err, errno, "create upper directory", target);
+	r = attach_overlay(rootfs, upper, work, target, err);
+	if (r != -EINVAL || rootfs->n_lower != 1)
+		return r;
+	tree = forest_mount(rootfs->lower[0], memory, target, err);
+	if (tree < 0)
+		return tree;
+	r = attach(tree, target, err);
+	return r < 0 ? r : steal_fd(&tree);
+}
+
+/*
+ * fuse-overlayfs: we mount, so that the kernel holds every request until the program answers, and nobody has to
+ * wait for a mount to appear. The supervisor starts the program on the descriptor (stage.c).
+ */
+static int mount_fuse(const char *target, int *device, struct err *err)
+{
+	autoclose int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC), fs = -1, fd = -1;
+	char number[12];
+	int r;
+
+	if (fuse < 0)
+		return err_set(err, errno, "open", "/dev/fuse");
+	fs = fsopen("fuse", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return err_set(err, errno, "mount fuse-overlayfs", target);
+	snprintf(number, sizeof(number), "%d", fuse);
+	if (mount_fsconfig(fs, "source", "fuse-overlayfs") < 0 || mount_fsconfig(fs, "fd", number) < 0 ||
+	    mount_fsconfig(fs, "rootmode", "40000") < 0 || mount_fsconfig(fs, "user_id", "0") < 0 ||
+	    mount_fsconfig(fs, "group_id", "0") < 0 || mount_fsconfig(fs, "allow_other", NULL) < 0 ||
+	    mount_fsconfig(fs, "default_permissions", NULL) < 0)
+		return mount_fs_error(fs, errno, "mount fuse-overlayfs", target, err);
+	fd = mount_fsmount(fs, 0);
+	if (fd < 0)
+		return mount_fs_error(fs, -fd, "mount fuse-overlayfs", target, err);
+	r = attach(fd, target, err);
+	if (r < 0)
+		return r;
+	*device = steal_fd(&fuse);
+	return steal_fd(&fd);
+}
+
+static int mount_plain(const struct rootfs *rootfs, const char *target, struct err *err)
+{
+	autoclose int fd = mount_open_tree(AT_FDCWD, rootfs->path, true);
+	int r;
+
+	if (fd < 0)
+		return err_set(err, -fd, "open root file system", rootfs->path);
+	r = attach(fd, target, err);
+	return r < 0 ? r : steal_fd(&fd);
+}
+
+bool rootfs_needs_ids(const struct rootfs *rootfs)
+{
+	return rootfs->tmpfs || rootfs->driver == ROOTFS_FUSE_OVERLAYFS;
+}
+
+int rootfs_mount(const struct rootfs *rootfs, const char *target, int *fuse_device, struct err *err)
+{
+	*fuse_device = -1;
+	if (mkdir(target, 0755) < 0 && errno != EEXIST)
+		return err_set(err, errno, "create directory", target);
+	switch (rootfs->driver) {
+	case ROOTFS_OVERLAY:
+		return rootfs->tmpfs ? overlay_on_tmpfs(rootfs, target, err)
+			: attach_overlay(rootfs, rootfs->upper, rootfs->work, target, err);
+	case ROOTFS_FUSE_OVERLAYFS:
+		return mount_fuse(target, fuse_device, err);
+	case ROOTFS_PLAIN:
+		return mount_plain(rootfs, target, err);
+	}
+	return err_setf(err, 0, "mount root file system", target, "unknown driver");
+}

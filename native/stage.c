@@ -1,0 +1,405 @@
+#include "stage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <linux/magic.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "bundle.h"
+#include "foreign.h"
+#include "mount.h"
+#include "namespaces.h"
+#include "path.h"
+#include "process.h"
+#include "seal.h"
+#include "seccomp.h"
+#include "settings.h"
+#include "util.h"
+
+struct stage {
+	int socket;
+	json_t *request;
+	struct bundle *bundle;
+	struct rootfs *rootfs;
+	struct process process;
+	struct namespaces namespaces;
+	struct seccomp_filter filter;
+	struct mounts *mounts;
+	struct devices *devices;
+	int root, slave, fuse;
+	bool join;           /* a further process in a running container */
+	const char *runtime; /* another runtime is to do it */
+};
+
+int stage_send(int socket, const struct stage_message *message, int fd)
+{
+	struct iovec io = { .iov_base = (void *)message, .iov_len = sizeof(*message) };
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr packet = { .msg_iov = &io, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		packet.msg_control = &control;
+		packet.msg_controllen = sizeof(control);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
+	}
+	while (sendmsg(socket, &packet, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+int stage_receive(int socket, struct stage_message *message, int *fd)
+{
+	struct iovec io = { .iov_base = message, .iov_len = sizeof(*message) };
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr packet = {
+		.msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	ssize_t n;
+
+	*fd = -1;
+	do
+		n = recvmsg(socket, &packet, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n < 0 && errno != ECONNRESET ? -errno : 0;
+	if (packet.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(&control.header), sizeof(int));
+	return n == sizeof(*message) ? 1 : -EPROTO;
+}
+
+pid_t stage_fork(unsigned long long flags, int *pidfd)
+{
+	struct clone_args args = {
+		.flags = flags | (pidfd ? CLONE_PIDFD : 0),
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD,
+	};
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+
+	return pid < 0 ? -errno : (pid_t)pid;
+}
+
+int stage_execute(int request, int socket, const char *empty, struct err *err)
+{
+	char request_text[12], socket_text[12];
+	char *argv[] = { (char *)"proa-helper", (char *)STAGE_VERB, request_text, socket_text, NULL };
+	char *empty[] = { NULL };
+	int fd = seal_open(empty, err);
+
+	if (fd < 0)
+		return fd;
+	snprintf(request_text, sizeof(request_text), "%d", request);
+	snprintf(socket_text, sizeof(socket_text), "%d", socket);
+	if (fcntl(request, F_SETFD, 0) < 0 || fcntl(socket, F_SETFD, 0) < 0)
+		return err_set(err, errno, "keep descriptor", "");
+	syscall(SYS_execveat, fd, "", argv, empty, AT_EMPTY_PATH);
+	return err_set(err, errno, "execute helper", "");
+}
+
+static int read_request(struct stage *stage, int fd, struct err *err)
+{
+	json_t *rootfs = NULL, *process = NULL;
+	const char *bundle, *cache = NULL, *run_dir = NULL;
+	int cache_fd, pidfd, r;
+
+	r = request_read(fd, &stage->request, err);
+	close(fd);
+	if (r == 0)
+		r = request_unpack(stage->request, err, "stage", "{s:s,s:o,s:o,s?s,s:i,s:i,s?s,s?s!}", "bundle", &bundle,
+			"rootfs", &rootfs, "process", &process, "seccompCache", &cache, "seccompFd", &cache_fd, "pidfd", &pidfd,
+			"runtime", &stage->runtime, "runDir", &run_dir);
+	if (r == 0)
+		r = bundle_load(bundle, &stage->bundle, err);
+	if (r == 0)
+		r = namespaces_parse(stage->bundle, &stage->namespaces, err);
+	if (r == 0 && json_is_object(rootfs))
+		r = rootfs_parse(rootfs, &stage->rootfs, err);
+	stage->join = json_is_object(process);
+	if (r == 0)
+		r = process_parse(stage->join ? process : stage->bundle->process, &stage->process, err);
+	if (r == 0 && !stage->runtime)
+		r = seccomp_prepare(json_object_get(json_object_get(stage->bundle->config, "linux"), "seccomp"), cache_fd, cache,
+			&stage->filter, err);
+	if (cache_fd >= 0)
+		close(cache_fd);
+	return r;
+}
+
+/* Let the starter know of the child PID that goes on, and end. */
+static void hand_over(struct stage *stage, pid_t pid, int pidfd)
+{
+	struct stage_message message = { .kind = STAGE_SPAWNED, .pid = pid };
+
+	if (pid < 0)
+		return;
+	_exit(stage_send(stage->socket, &message, pidfd) < 0);
+}
+
+/*
+ * Go on in a child, whose parent is the starter. Return: 0 in the child, or -errno with ERR in this process.
+ */
+static int continue_in_child(struct stage *stage, unsigned int fresh, struct err *err)
+{
+	int pidfd = -1;
+	pid_t pid = stage_fork(CLONE_PARENT | (fresh & STAGE_EARLY), &pidfd);
+
+	if (pid == 0)
+		return 0;
+	hand_over(stage, pid, pidfd);
+	if ((fresh & CLONE_NEWUSER) && (pid == -EPERM || pid == -ENOSPC || pid == -EUSERS))
+		return namespaces_user_error(-pid, err);
+	return err_set(err, -pid, "fork", "");
+}
+
+static int await_go(struct stage *stage, struct err *err)
+{
+	struct stage_message message;
+	int fd;
+
+	if (stage_receive(stage->socket, &message, &fd) != 1 || message.kind != STAGE_GO)
+		return err_setf(err, 0, "wait for id maps", "", "the supervisor is gone");
+	return 0;
+}
+
+static int become_root(struct err *err)
+{
+	/* EINVAL: no root in this user namespace. It goes on as it is, with all capabilities. */
+	if ((setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) && errno != EINVAL)
+		return err_set(err, errno, "become root of the user namespace", "");
+	return 0;
+}
+
+static int mount_root(struct stage *stage, struct err *err)
+{
+	stage->root = rootfs_mount(stage->rootfs, stage->bundle->root, &stage->fuse, err);
+	if (stage->root >= 0 && stage->fuse >= 0) {
+		struct stage_message message = { .kind = STAGE_FUSE };
+
+		if (stage_send(stage->socket, &message, stage->fuse) < 0)
+			return err_setf(err, 0, "start fuse-overlayfs", "", "the supervisor is gone");
+		close(stage->fuse);
+	}
+	return stage->root < 0 ? stage->root : 0;
+}
+
+/*
+ * What needs no mapped id, done while newuidmap is at work. It must also come before the change of user, as host paths may be
+ * open to the caller's own id only.
+ */
+static int prepare(struct stage *stage, struct err *err)
+{
+	const unsigned int fresh = stage->namespaces.fresh;
+	int r;
+
+	r = namespaces_unshare(fresh & ~(unsigned int)STAGE_EARLY, err);
+	if (r == 0)
+		r = mount_isolate(stage->bundle, err);
+	if (r == 0)
+		r = mounts_open(stage->bundle, &stage->mounts, err);
+	if (r == 0 && !mounts_bind_at(stage->mounts, "/dev"))
+		r = devices_open(stage->bundle, &stage->devices, err);
+	if (r == 0 && (fresh & CLONE_NEWNET))
+		r = settings_loopback(err);
+	if (r == 0 && (fresh & CLONE_NEWUTS))
+		r = settings_names(stage->bundle, err);
+	/* Most often it works without ids. Not so for a work directory that was used before; then it is tried again. */
+	if (r == 0 && !rootfs_needs_ids(stage->rootfs))
+		mount_root(stage, NULL);
+	return r;
+}
+
+/* Once the ids are mapped: become root, with the rootfs mounted before or after that as its paths and its files need. */
+static int become_root_with_rootfs(struct stage *stage, struct err *err)
+{
+	const unsigned int namespaces = stage->namespaces.fresh | stage->namespaces.joined;
+	int r = 0;
+
+	if (stage->root < 0 && !rootfs_needs_ids(stage->rootfs))
+		r = mount_root(stage, err);
+	if (r == 0 && (namespaces & CLONE_NEWUSER))
+		r = become_root(err);
+	if (r == 0 && stage->root < 0)
+		r = mount_root(stage, err);
+	return r;
+}
+
+/* The container's own devpts if it has one, else the host's. */
+static int open_ptmx(int root)
+{
+	autoclose int fd = path_open(root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY, PATH_NO_LINKS);
+	struct statfs fs;
+
+	if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == DEVPTS_SUPER_MAGIC)
+		return steal_fd(&fd);
+	return open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+}
+
+static int open_terminal(struct stage *stage, int root, struct err *err)
+{
+	struct stage_message message = { .kind = STAGE_CONSOLE };
+	autoclose int ptmx = open_ptmx(root);
+	int r;
+
+	if (ptmx < 0)
+		return err_set(err, errno, "create terminal", "/dev/ptmx");
+	r = process_open_terminal(&stage->process, ptmx, &stage->slave, err);
+	if (r == 0 && stage_send(stage->socket, &message, ptmx) < 0)
+		r = err_setf(err, 0, "create terminal", "", "the supervisor is gone");
+	return r;
+}
+
+static int build(struct stage *stage, struct err *err)
+{
+	autoclose int proc = -1;
+	int r;
+
+	r = mounts_apply(stage->mounts, stage->root, stage->namespaces.fresh & CLONE_NEWPID, &proc, err);
+	if (r == 0 && stage->devices)
+		r = devices_apply(stage->devices, stage->root, err);
+	if (r == 0 && stage->process.terminal)
+		r = open_terminal(stage, stage->root, err);
+	if (r == 0 && stage->slave >= 0)
+		r = devices_console(stage->root, stage->slave, err);
+	if (r == 0)
+		r = settings_sysctls(stage->bundle, proc, stage->namespaces.fresh, err);
+	if (r == 0)
+		r = mounts_protect(stage->mounts, stage->root, err);
+	if (r == 0)
+		r = mount_enter(stage->bundle, stage->root, err);
+	return r;
+}
+
+/* Keep the processes of a namespace that is shared from looking into us, up to execve. */
+static int hide(struct err *err)
+{
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? err_set(err, errno, "hide process", "") : 0;
+}
+
+static int start(struct stage *stage, struct err *err)
+{
+	const struct namespaces *namespaces = &stage->namespaces;
+	int r;
+
+	if (!stage->rootfs)
+		return err_setf(err, 0, "read request", "rootfs", "missing");
+	r = process_set_oom_score(&stage->process, err);
+	/* newuidmap only serves processes that it sees to be the caller's, so with a map to come this has to wait. */
+	if (r == 0 && !(namespaces->fresh & CLONE_NEWUSER))
+		r = hide(err);
+	if (r < 0)
+		return r;
+	if (namespaces->n_paths > 0) {
+		r = namespaces_join(namespaces, err);
+		if (r == 0)
+			r = continue_in_child(stage, namespaces->fresh, err);
+	}
+	if (r == 0)
+		r = prepare(stage, err);
+	if (r == 0 && (namespaces->fresh & CLONE_NEWUSER)) {
+		r = await_go(stage, err);
+		if (r == 0)
+			r = hide(err);
+	}
+	if (r == 0)
+		r = become_root_with_rootfs(stage, err);
+	return r < 0 ? r : build(stage, err);
+}
+
+/* Into all namespaces of the running container that are not the host's. */
+static int join(struct stage *stage, struct err *err)
+{
+	int pidfd = (int)json_integer_value(json_object_get(stage->request, "pidfd"));
+	unsigned int flags = stage->namespaces.fresh | stage->namespaces.joined;
+	int r = process_set_oom_score(&stage->process, err);
+
+	if (r == 0)
+		r = hide(err);
+	if (r < 0)
+		return r;
+	if (setns(pidfd, (int)flags) < 0)
+		return err_set(err, errno, "join namespaces of the container", "");
+	close(pidfd);
+	if (flags & CLONE_NEWUSER)
+		r = become_root(err);
+	if (r == 0)
+		r = continue_in_child(stage, 0, err);
+	if (r == 0 && stage->process.terminal) {
+		autoclose int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		r = root < 0 ? err_set(err, errno, "open root file system", "/") : open_terminal(stage, root, err);
+	}
+	return r;
+}
+
+/* The user and mount namespaces, the rootfs in place, and then RUNTIME on what is left of the bundle. */
+static int start_foreign(struct stage *stage, struct err *err)
+{
+	struct stage_message executing = { .kind = STAGE_EXECUTING };
+	struct foreign foreign = {
+		.runtime = stage->runtime, .bundle = stage->bundle,
+		.run_dir = json_string_value(json_object_get(stage->request, "runDir")),
+	};
+	int r = mount_isolate(stage->bundle, err);
+
+	if (r == 0 && (stage->namespaces.fresh & CLONE_NEWUSER))
+		r = await_go(stage, err);
+	if (r == 0)
+		r = become_root_with_rootfs(stage, err);
+	if (r == 0)
+		r = foreign_prepare(&foreign, err);
+	if (r == 0 && stage->process.terminal)
+		r = open_terminal(stage, stage->root, err);
+	if (r == 0 && stage_send(stage->socket, &executing, -1) < 0)
+		r = err_setf(err, 0, "execute", stage->runtime, "the supervisor is gone");
+	return r < 0 ? r : foreign_execute(&foreign, stage->slave, stage->socket, err);
+}
+
+static int run(struct stage *stage, int request, struct err *err)
+{
+	struct stage_message executing = { .kind = STAGE_EXECUTING };
+	int r = read_request(stage, request, err);
+
+	if (r == 0 && stage->runtime)
+		return start_foreign(stage, err);
+	if (r == 0)
+		r = stage->join ? join(stage, err) : start(stage, err);
+	if (r < 0)
+		return r;
+	/* Told before the filter is in place, which may forbid it. */
+	if (stage_send(stage->socket, &executing, -1) < 0)
+		return err_setf(err, 0, "execute", stage->process.args[0], "the supervisor is gone");
+	/* The container's first process dies with its supervisor, so that none is ever left without one. */
+	r = process_become(&stage->process, stage->slave, &stage->filter, stage->socket, stage->join ? 0 : SIGKILL, err);
+	return r < 0 ? r : process_execute(&stage->process, err);
+}
+
+int stage_main(const char *request_text, const char *socket_text)
+{
+	struct stage stage = { .socket = atoi(socket_text), .root = -1, .slave = -1, .fuse = -1 };
+	struct stage_message failed = { .kind = STAGE_FAILED };
+
+	fcntl(stage.socket, F_SETFD, FD_CLOEXEC);
+	run(&stage, atoi(request_text), &failed.err);
+	stage_send(stage.socket, &failed, -1);
+	_exit(failed.err.exit ? failed.err.exit : 125);
+}

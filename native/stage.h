@@ -1,0 +1,62 @@
+/*
+ * stage: the second half of starting a process in a container, run from a sealed copy of this executable.
+ *
+ * Whatever executes in a container can open /proc/self/exe of the process it came from: a program named `#!/proc/self/exe`
+ * is enough. The user who runs proa owns the helper on the disk and is root in the container, so what is behind that link
+ * must not be writable by anyone. Therefore the process that enters a container is first re-executed from a copy that is
+ * sealed (seal.h), and everything that it needs is given to it again as JSON.
+ *
+ * The starter (container.c) and the stage talk over a SOCK_SEQPACKET pair, in `struct stage_message`s:
+ *
+ *     stage                                    starter
+ *     (joins namespaces, forks) SPAWNED  ->    from now on the child is the container's process
+ *     makes namespaces; opens              <-  GO: the id maps are written
+ *     mounts, devices, terminal  CONSOLE ->    keeps the pty's master
+ *                                   FUSE ->    starts fuse-overlayfs on the descriptor
+ *     becomes the user        EXECUTING  ->
+ *     execve                 end of file ->    success, if EXECUTING came before
+ *     any step                   FAILED  ->    the facts, and then its end
+ */
+#ifndef PROA_STAGE_H
+#define PROA_STAGE_H
+
+#include <sched.h>
+#include <sys/types.h>
+
+#include "err.h"
+
+#define STAGE_VERB "__stage"
+
+/* CLONE_NEW*: made together with the process; the others by the stage, while the id maps are being written. */
+#define STAGE_EARLY (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS)
+
+enum stage_kind { STAGE_GO, STAGE_SPAWNED, STAGE_CONSOLE, STAGE_FUSE, STAGE_EXECUTING, STAGE_FAILED };
+
+struct stage_message {
+	/* CLONE_NEW*: made together with the process; the others by the stage, while the id maps are being written. */
+#define STAGE_EARLY (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS)
+
+enum stage_kind kind;
+	pid_t pid;      /* SPAWNED */
+	struct err err; /* FAILED */
+};
+
+/* Send MESSAGE with the descriptor FD (-1: none). Return: 0 or -errno. */
+int stage_send(int socket, const struct stage_message *message, int fd);
+
+/* Receive a message, *FD becomes its descriptor or -1. Return: 1, 0 at end of file, or -errno. */
+int stage_receive(int socket, struct stage_message *message, int *fd);
+
+/*
+ * Replace this process by the stage: REQUEST and SOCKET stay open in it, and also the descriptors that the request names.
+ * EMPTY as for seal_open(). Only returns with -errno and ERR. Safe in a child that shares nothing but copied memory with its parent.
+ */
+int stage_execute(int request, int socket, const char *empty, struct err *err);
+
+/* The stage's main(): the numbers of its two descriptors as text. */
+int stage_main(const char *request_text, const char *socket_text);
+
+/* Fork with clone3(2) and FLAGS; *PIDFD (may be NULL) becomes the child's. Return: the pid, 0 in the child, or -errno. */
+pid_t stage_fork(unsigned long long flags, int *pidfd);
+
+#endif

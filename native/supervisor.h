@@ -1,0 +1,24 @@
+/*
+ * supervisor: the one process that stays with a container, from before its start until after its end.
+ *
+ * `run` forks it off the foreground. States, each with what has been done when it begins:
+ *
+ *   starting   in a session of its own, on /dev/null, holding the lock; the first client's connections are open, nothing else
+ *   running    the process was executed, state.json and attach.sock exist, the clients were told STARTED; what was needed
+ *              for starting is freed: an idle supervisor is a poll(2) loop (relay.h) and next to no memory
+ *   ended      the process is a zombie that we keep (its pid stays taken), all output is read and logged
+ *   recorded   exit.json is written, or lies in a tree that is removed; attach.sock and state.json are gone
+ *   unlocked   nobody takes the container for alive any more; only now the clients hear the end, and we leave
+ *
+ * A failed start goes from starting straight to recorded. Killed by SIGKILL in any state, the supervisor leaves a free lock and no
+ * exit record, and the container dies with it (container.c: PR_SET_PDEATHSIG).
+ */
+#ifndef PROA_SUPERVISOR_H
+#define PROA_SUPERVISOR_H
+
+#include "verbs.h"
+
+#define SUPERVISOR_SOCKET "attach.sock" /* in the run directory */
+#define SUPERVISOR_STATE "state.json"   /* the same; the runtime spec's state, and "startedMs" */
+
+#endif

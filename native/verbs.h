@@ -1,0 +1,19 @@
+/*
+ * verbs: what the helper can be told to do. Each verb gets the request already read from its descriptor
+ * and checked to be a JSON object, and returns the exit status of the process (see PROTOCOL.md).
+ */
+#ifndef PROA_VERBS_H
+#define PROA_VERBS_H
+
+#include <jansson.h>
+
+int verb_run(json_t *request);         /* supervisor.c */
+int verb_attach(json_t *request);      /* attach.c */
+int verb_exec(json_t *request);        /* exec.c */
+int verb_layer_apply(json_t *request); /* layer.c */
+int verb_remove_tree(json_t *request); /* tree.c */
+int verb_copy_tree(json_t *request);   /* tree.c */
+int verb_features(json_t *request);    /* features.c */
+int verb_unshare(json_t *request);     /* unshare.c */
+
+#endif
