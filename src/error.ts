@@ -1,0 +1,90 @@
+/** What went wrong, for code to branch on; the text is for people. */
+export type ErrorCode =
+  | "usage" // the command line is wrong
+  | "not-found" // no such container, image, file …
+  | "name-in-use"
+  | "ambiguous" // an id prefix that several objects share
+  | "in-use" // the object is held by another
+  | "not-running"
+  | "already-running"
+  | "invalid" // a value, document or stream that cannot be what it claims
+  | "digest-mismatch"
+  | "unsupported" // cannot be done here, with the reason
+  | "registry" // the registry answered an error, or not at all
+  | "unauthorized"
+  | "helper" // the C helper failed; `facts` of the cause tell where
+  | "io"
+  | "interrupted"
+  | "internal";
+
+export type ErrorMore = { exitCode?: number; hint?: string | undefined };
+
+/** A failure the user can act on, worded `what: on: why`. Callers branch on `code`, never on the text. */
+export class EngineError extends Error {
+  override name = "EngineError";
+  /** Process exit status, 1-255; 125 is the engine's own. */
+  readonly exitCode: number;
+  /** The next command to type, or thing to check. */
+  readonly hint: string | undefined;
+
+  constructor(
+    readonly code: ErrorCode,
+    readonly what: string,
+    readonly on: string,
+    why: unknown,
+    more: ErrorMore = {},
+  ) {
+    super([what, on, reasonOf(why)].filter((part) => part !== "").join(": "), { cause: why });
+    this.exitCode = more.exitCode ?? 125;
+    this.hint = more.hint;
+  }
+}
+
+/** Plain words of a system call's error, as strerror has them. */
+const errnoWords: Record<string, string> = {
+  EACCES: "permission denied",
+  EPERM: "operation not permitted",
+  ENOENT: "no such file or directory",
+  EEXIST: "file exists",
+  ENOSPC: "no space left on device",
+  EDQUOT: "disk quota exceeded",
+  EROFS: "read-only file system",
+  ENOTDIR: "not a directory",
+  EISDIR: "is a directory",
+  ELOOP: "too many levels of symbolic links",
+  ENAMETOOLONG: "file name too long",
+  EMFILE: "too many open files",
+  ENOMEM: "cannot allocate memory",
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "connection reset by peer",
+  ETIMEDOUT: "connection timed out",
+  ENOTFOUND: "no such host",
+  EINVAL: "invalid argument",
+  ENOEXEC: "exec format error",
+  EBUSY: "device or resource busy",
+  ENOTEMPTY: "directory not empty",
+  EUSERS: "too many users",
+  ENOSYS: "function not implemented",
+  EAGAIN: "resource temporarily unavailable",
+  EPIPE: "broken pipe",
+  EIO: "input/output error",
+  E2BIG: "argument list too long",
+  ETXTBSY: "text file busy",
+};
+
+/** The words for a symbolic errno; the symbol itself where there are none. */
+export function wordsOfErrno(symbol: string): string {
+  return errnoWords[symbol] ?? symbol;
+}
+
+/** The reason in an error of any kind, in words that fit behind `what: on: `. */
+export function reasonOf(why: unknown): string {
+  if (typeof why === "string") return why;
+  if (why instanceof EngineError) return why.message;
+  if (why instanceof Error) {
+    const code = (why as NodeJS.ErrnoException).code;
+    if (typeof code === "string" && code in errnoWords) return wordsOfErrno(code);
+    return why.message;
+  }
+  return String(why);
+}

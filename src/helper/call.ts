@@ -1,0 +1,132 @@
+/** Starting the helper: the two kinds of verbs of `native/PROTOCOL.md`. */
+import { closeSync, writeSync } from "node:fs";
+import { EngineError } from "../error";
+import { helperPath } from "./binary";
+import { HelperError } from "./facts";
+import type {
+  AttachRequest,
+  CopyTreeRequest,
+  ExecRequest,
+  Facts,
+  Features,
+  FeaturesRequest,
+  LayerApplyReply,
+  LayerApplyRequest,
+  RemoveTreeRequest,
+  RunRequest,
+  UnshareRequest,
+} from "./protocol";
+import { execve, keepOnExec, memfdCreate } from "./syscalls";
+
+type Become = { run: RunRequest; attach: AttachRequest; exec: ExecRequest; unshare: UnshareRequest };
+
+type Call = {
+  "layer-apply": [LayerApplyRequest, LayerApplyReply];
+  "remove-tree": [RemoveTreeRequest, Record<string, never>];
+  "copy-tree": [CopyTreeRequest, Record<string, never>];
+  features: [FeaturesRequest, Features];
+};
+
+/** The request in a memfd: the helper reads it to its end and needs nobody to write at the same time. */
+function requestFd(request: object): number {
+  const fd = memfdCreate("proa-request");
+  const bytes = Buffer.from(JSON.stringify(request));
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+  return fd;
+}
+
+/** Become the helper: this process is replaced, its pid, terminal and stdio stay. `keep`: descriptors named in the request. */
+export function becomeHelper<V extends keyof Become>(
+  cacheDir: string,
+  verb: V,
+  request: Become[V],
+  keep: number[] = [],
+): never {
+  const path = helperPath(cacheDir);
+  const fd = requestFd(request);
+  try {
+    for (const kept of [fd, ...keep]) keepOnExec(kept);
+    execve(path, [`proa-${verb}`, verb, String(fd)], withoutBun());
+  } catch (error) {
+    throw new EngineError("helper", "start helper", path, error);
+  }
+}
+
+/**
+ * Start the verb `run` beside this process, for several containers in one command: resolves with its exit status when the container has
+ * started (0), or when the failure has been reported on stderr. `lockFd` stays the caller's to close.
+ */
+export async function spawnRun(cacheDir: string, request: RunRequest): Promise<number> {
+  const path = helperPath(cacheDir);
+  const LOCK_FD = 4;
+  const fd = requestFd({ ...request, lockFd: LOCK_FD });
+  try {
+    const child = Bun.spawn([path, "run", "3"], {
+      argv0: "proa-run",
+      env: withoutBun(),
+      stdio: ["ignore", "inherit", "inherit", fd, request.lockFd],
+    });
+    return await child.exited;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** BUN_OPTIONS and BUN_BE_BUN act on every compiled executable: the helper may execute one. */
+function withoutBun(): Record<string, string | undefined> {
+  const { BUN_OPTIONS: _options, BUN_BE_BUN: _be, ...env } = process.env;
+  return env;
+}
+
+/** A helper at work: `stdin` takes the stream of verbs that read one, `reply` resolves with the answer or throws HelperError. */
+export type Running<R> = {
+  stdin: Bun.FileSink | undefined;
+  reply: Promise<R>;
+  kill(): void;
+};
+
+/** Start a called verb. With `stdin: "pipe"` the caller writes to `stdin` and ends it. */
+export function startHelper<V extends keyof Call>(
+  cacheDir: string,
+  verb: V,
+  request: Call[V][0],
+  options: { stdin?: "pipe" | "ignore" | number } = {},
+): Running<Call[V][1]> {
+  const path = helperPath(cacheDir);
+  const fd = requestFd(request);
+  const child = Bun.spawn([path, verb, "3"], {
+    argv0: `proa-${verb}`,
+    env: withoutBun(),
+    stdio: [options.stdin ?? "ignore", "pipe", "inherit", fd],
+  });
+  const reply = (async () => {
+    const text = await new Response(child.stdout as ReadableStream).text();
+    await child.exited;
+    return answer<Call[V][1]>(verb, text, child.signalCode);
+  })();
+  return {
+    stdin: options.stdin === "pipe" ? (child.stdin as unknown as Bun.FileSink) : undefined,
+    reply: reply.finally(() => closeSync(fd)),
+    kill: () => child.kill("SIGKILL"),
+  };
+}
+
+/** Call a verb that reads no stream, and wait for its answer. Throws HelperError. */
+export function callHelper<V extends keyof Call>(
+  cacheDir: string,
+  verb: V,
+  request: Call[V][0],
+): Promise<Call[V][1]> {
+  return startHelper(cacheDir, verb, request).reply;
+}
+
+function answer<R>(verb: string, text: string, signal: string | number | null): R {
+  let message: { ok?: R; error?: Facts };
+  try {
+    message = JSON.parse(text);
+  } catch (error) {
+    throw new EngineError("helper", verb, "answer of the helper", signal ? `killed by ${signal}` : error);
+  }
+  if (message.error) throw new HelperError(verb, message.error);
+  return message.ok as R;
+}

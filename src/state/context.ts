@@ -1,0 +1,60 @@
+/** What every room needs from outside: paths, environment, database, id maps. Made once in cli/, handed down. */
+import type { Database } from "bun:sqlite";
+import { hostMappings, type HostMappings } from "../helper";
+import { makePrivateDirectory, type Paths, resolvePaths } from "./paths";
+
+export type Context = {
+  readonly env: Record<string, string | undefined>;
+  readonly uid: number;
+  readonly paths: Paths;
+  /** Configured storage driver, or undefined: probe. */
+  readonly storageDriver: string | undefined;
+  /** Milliseconds of the wall clock since the epoch. */
+  readonly now: () => number;
+  /** The state database, opened at the first call. */
+  readonly db: () => Database;
+  /** The id maps of this user, read at the first call. */
+  readonly host: () => HostMappings;
+  /** A line for the user that is no result: goes to stderr. */
+  readonly warn: (message: string) => void;
+};
+
+export type ContextOptions = {
+  env: Record<string, string | undefined>;
+  /** Directory of configuration files in place of the usual one. */
+  config?: string | undefined;
+  storageDriver?: string | undefined;
+  warn: (message: string) => void;
+  now?: () => number;
+};
+
+export function createContext(options: ContextOptions): Context {
+  const uid = process.geteuid?.() ?? 0;
+  const usual = resolvePaths(options.env, uid);
+  const paths = options.config === undefined ? usual : { ...usual, config: options.config };
+  let db: Database | undefined;
+  let host: HostMappings | undefined;
+  return {
+    env: options.env,
+    uid,
+    paths,
+    storageDriver: options.storageDriver,
+    now: options.now ?? Date.now,
+    warn: options.warn,
+    db: () => {
+      if (!db) {
+        makePrivateDirectory(paths.data, uid);
+        const { openDatabase } = require("./database") as typeof import("./database");
+        db = openDatabase(paths.database);
+      }
+      return db;
+    },
+    host: () => {
+      if (!host) {
+        host = hostMappings();
+        if (host.warning) options.warn(host.warning);
+      }
+      return host;
+    },
+  };
+}

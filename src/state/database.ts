@@ -1,0 +1,59 @@
+/** The one place that opens state.db. */
+import { Database } from "bun:sqlite";
+import { EngineError } from "../error";
+import { migrations } from "./migrations";
+
+const BUSY_TIMEOUT_MS = 10_000;
+const OPEN_TRIES = 50;
+
+/** Open the database at `path`, made and migrated as needed. Safe under parallel first starts. */
+export function openDatabase(path: string): Database {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return open(path);
+    } catch (error) {
+      // creating the WAL can say "locked" in spite of the busy timeout
+      if (attempt === OPEN_TRIES || !isBusy(error)) throw wrap(path, error);
+      Bun.sleepSync(10);
+    }
+  }
+}
+
+function open(path: string): Database {
+  const db = new Database(path, { create: true, readwrite: true, strict: true });
+  try {
+    db.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    const { user_version } = db.query<{ user_version: number }, []>("PRAGMA user_version").get() ?? { user_version: 0 };
+    if (user_version !== migrations.length) migrate(db, path);
+    db.run("PRAGMA foreign_keys = ON");
+    db.run("PRAGMA synchronous = NORMAL"); // in WAL a crash loses nothing; a power cut may lose the last rows, and lock and files tell
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function migrate(db: Database, path: string): void {
+  db.run("PRAGMA journal_mode = WAL");
+  db.transaction(() => {
+    const version = db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
+    if (version > migrations.length) {
+      throw new EngineError("unsupported", "open state", path, `schema ${version} is newer than this proa knows`, {
+        hint: "use the proa that wrote it, or a newer one",
+      });
+    }
+    for (const step of migrations.slice(version)) db.run(step);
+    db.run(`PRAGMA user_version = ${migrations.length}`);
+  }).immediate();
+}
+
+function isBusy(error: unknown): boolean {
+  const code = (error as { code?: string }).code ?? "";
+  return code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED");
+}
+
+function wrap(path: string, error: unknown): Error {
+  if (error instanceof EngineError) return error;
+  return new EngineError("io", "open state", path, error);
+}
