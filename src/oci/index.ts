@@ -1,0 +1,48 @@
+export { parseBytes } from "./bytes";
+export { ALL_CAPABILITIES, capabilityName, grantedCapabilities } from "./capabilities";
+export { bindMount, type ConfigInput, processBase, type RuntimeConfig, runtimeConfig } from "./config";
+export type { ContainerSpec, HostConfig } from "./container-spec";
+export { type ResolvedUser, resolveUser } from "./passwd";
+export { type LinuxSeccomp, parseSeccompProfile, resolveSeccomp, type SeccompProfile } from "./seccomp";
+export {
+  type Descriptor,
+  isIndexType,
+  isLayerType,
+  isManifestType,
+  manifestTypes,
+  mediaTypes,
+} from "./descriptor";
+export {
+  algorithmOf,
+  chainIdOf,
+  chainIdsOf,
+  type Digest,
+  type DigestAlgorithm,
+  Digester,
+  digestOf,
+  hexOf,
+  isDigest,
+  mismatch,
+  parseDigest,
+  shortDigest,
+  verifyBytes,
+} from "./digest";
+export {
+  type HistoryEntry,
+  type ImageConfig,
+  type ImageHealthcheck,
+  type ImageRunConfig,
+  readImageConfig,
+} from "./image-config";
+export { assertIsImage, type Index, type Manifest, readManifest } from "./manifest";
+export { choosePlatform, formatPlatform, hostPlatform, type Platform, parsePlatform, runsOn } from "./platform";
+export {
+  familiarReference,
+  familiarRepository,
+  formatReference,
+  hasDomain,
+  parseReference,
+  type Reference,
+  repositoryOf,
+  withDefaultTag,
+} from "./reference";

@@ -1,0 +1,167 @@
+import { expect, test } from "bun:test";
+import Ajv from "ajv-draft-04";
+import {
+  bindMount,
+  type ConfigInput,
+  type ContainerSpec,
+  resolveSeccomp,
+  runtimeConfig,
+  type SeccompProfile,
+} from "../../src/oci";
+import profile from "../../src/oci/seccomp-default.json";
+import configLinux from "./schema/config-linux.json";
+import configSchema from "./schema/config-schema.json";
+import defs from "./schema/defs.json";
+import defsLinux from "./schema/defs-linux.json";
+
+const spec: ContainerSpec = {
+  Hostname: "box",
+  Domainname: "",
+  User: "",
+  AttachStdin: false,
+  AttachStdout: true,
+  AttachStderr: true,
+  Tty: false,
+  OpenStdin: false,
+  StdinOnce: false,
+  Env: ["A=1", "A=2", "EMPTY="],
+  Entrypoint: ["/bin/sh"],
+  Cmd: ["-c", "true"],
+  Image: "tiny",
+  WorkingDir: "",
+  Labels: {},
+  StopSignal: "",
+  StopTimeout: 10,
+  HostConfig: {
+    AutoRemove: false,
+    Binds: ["/src:/dst:ro,z"],
+    NetworkMode: "none",
+    ReadonlyRootfs: false,
+    Privileged: false,
+    CapAdd: [],
+    CapDrop: [],
+    SecurityOpt: [],
+    GroupAdd: [],
+    Ulimits: [{ Name: "nproc", Soft: 10, Hard: 20 }],
+    Sysctls: { "net.ipv4.ip_unprivileged_port_start": "0" },
+    OomScoreAdj: 500,
+    ShmSize: 64 << 20,
+    Tmpfs: { "/run": "size=1m" },
+    ExtraHosts: [],
+    LogConfig: { Type: "json-file", Config: {} },
+    Runtime: "",
+    Rootfs: "",
+  },
+};
+
+const input: ConfigInput = {
+  id: "a".repeat(64),
+  spec,
+  user: { uid: 33, gid: 33, additionalGids: [4], home: "/var/www" },
+  mappings: {
+    uid: [
+      { containerID: 0, hostID: 1000, size: 1 },
+      { containerID: 1, hostID: 100_000, size: 65_536 },
+    ],
+    gid: [
+      { containerID: 0, hostID: 1000, size: 1 },
+      { containerID: 1, hostID: 100_000, size: 65_536 },
+    ],
+  },
+  seccomp: resolveSeccomp(profile as SeccompProfile, { capabilities: [], arch: "amd64", kernel: "6.1" }),
+  files: { "/etc/hosts": "/x/hosts" },
+  maxOpenFiles: 4096,
+  consoleSize: { height: 24, width: 80 },
+};
+
+const changed = (
+  change: Partial<ContainerSpec>,
+  host: Partial<ContainerSpec["HostConfig"]> = {},
+): ConfigInput => ({
+  ...input,
+  spec: { ...spec, ...change, HostConfig: { ...spec.HostConfig, ...host } },
+});
+
+/** Without the parts of other systems, whose schemas are not here. */
+function forLinux(schema: typeof configSchema): object {
+  const kept = Object.entries(schema.properties).filter(
+    ([, value]) => !/"config-(?!linux)/.test(JSON.stringify(value)),
+  );
+  return { ...schema, properties: Object.fromEntries(kept) };
+}
+
+test("runtimeConfig() is valid against the runtime specification's schema", () => {
+  const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
+  ajv.addSchema(configLinux, "config-linux.json");
+  ajv.addSchema(defs, "defs.json");
+  ajv.addSchema(defsLinux, "defs-linux.json");
+  const validate = ajv.compile(forLinux(configSchema));
+
+  for (const each of [
+    input,
+    changed({ Tty: true }, { NetworkMode: "host", Privileged: true }),
+    { ...input, seccomp: null },
+  ]) {
+    validate(JSON.parse(JSON.stringify(runtimeConfig(each))));
+    expect(validate.errors).toBeNull();
+  }
+});
+
+test("runtimeConfig() lets the last line of a name win, and sets PATH, HOSTNAME and HOME where nobody did", () => {
+  const { env } = runtimeConfig(input).process;
+  expect(env).toContain("A=2");
+  expect(env).not.toContain("A=1");
+  expect(env).toContain("EMPTY=");
+  expect(env).toContain("HOME=/var/www");
+  expect(env).toContain("HOSTNAME=box");
+  expect(env.find((line) => line.startsWith("PATH="))).toBeDefined();
+  expect(env.find((line) => line.startsWith("TERM="))).toBeUndefined();
+});
+
+test("runtimeConfig() gives nothing inheritable or ambient", () => {
+  const { capabilities } = runtimeConfig(input).process;
+  expect(capabilities?.inheritable).toBeUndefined();
+  expect(capabilities?.ambient).toBeUndefined();
+  expect(capabilities?.bounding).toEqual(capabilities?.effective);
+});
+
+test("runtimeConfig() shares the network and the host's sysfs with --network host", () => {
+  const config = runtimeConfig(changed({}, { NetworkMode: "host" }));
+  expect(config.linux.namespaces).not.toContainEqual({ type: "network" });
+  expect(config.mounts.find(({ destination }) => destination === "/sys")).toMatchObject({
+    type: "none",
+    source: "/sys",
+  });
+  expect(runtimeConfig(input).linux.namespaces).toContainEqual({ type: "network" });
+});
+
+test("runtimeConfig() limits open files to what the host allows", () => {
+  expect(runtimeConfig(input).process.rlimits).toContainEqual({
+    type: "RLIMIT_NOFILE",
+    soft: 4096,
+    hard: 4096,
+  });
+  expect(runtimeConfig(input).process.rlimits).toContainEqual({ type: "RLIMIT_NPROC", soft: 10, hard: 20 });
+});
+
+test("runtimeConfig() leaves gid 5 out of devpts where it is not mapped", () => {
+  const options = (each: ConfigInput) =>
+    runtimeConfig(each).mounts.find(({ destination }) => destination === "/dev/pts")?.options ?? [];
+  expect(options(input)).toContain("gid=5");
+  const single = [{ containerID: 0, hostID: 1000, size: 1 }];
+  expect(options({ ...input, mappings: { uid: single, gid: single } })).not.toContain("gid=5");
+});
+
+test("bindMount() is recursive and private, and accepts the labels that cannot be set", () => {
+  expect(bindMount("/a:/b:ro,Z")).toEqual({
+    destination: "/b",
+    type: "bind",
+    source: "/a",
+    options: ["rbind", "rprivate", "ro"],
+  });
+  expect(bindMount("/a:/b:rslave").options).toEqual(["rbind", "rslave"]);
+});
+
+test.each(["a:/b", "/a", "/a:b", "/a:/b:ro:x", "/a:/b:fly"])("bindMount(%p) is refused", (bind) => {
+  expect(() => bindMount(bind)).toThrow("volume: ");
+});
