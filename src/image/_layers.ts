@@ -1,0 +1,203 @@
+import { closeSync, openSync } from "node:fs";
+import { HelperError } from "../helper";
+import { chainIdsOf, type Descriptor, type Digest } from "../oci";
+import type { RegistryClient } from "../registry";
+import type { Context } from "../state";
+import {
+  BlobWriter,
+  blobPath,
+  type Driver,
+  hasBlob,
+  LayerWriter,
+  unpackBlob,
+  unpackedSize,
+} from "../storage";
+import type { LayerStatus, PullProgress } from "./progress";
+
+/**
+ * Fetching the layers of an image: all at once, each from the socket into the blob's file, its digest and the unpacking helper in one go. What is here
+ * already, as a blob or unpacked, is not fetched or unpacked again. Memory holds a piece of each layer, whatever their size.
+ */
+
+const connectionsLimit = 6; // at once to one registry; docker takes 3, and browsers 6
+
+export type LayersToFetch = {
+  context: Context;
+  driver: Driver;
+  client: RegistryClient;
+  /** Path within the registry. */
+  repository: string;
+  /** Lowest first, as long as `diffIds`. */
+  layers: readonly Descriptor[];
+  diffIds: readonly Digest[];
+  onProgress: (progress: PullProgress) => void;
+  signal: AbortSignal | undefined;
+};
+
+type Layer = { descriptor: Descriptor; chainId: Digest; diffId: Digest; parent: Digest | undefined };
+
+/** Brings every layer into the store and unpacks it. Returns the bytes of the uncompressed layers together. */
+export async function fetchLayers(job: LayersToFetch): Promise<number> {
+  const chain = chainIdsOf(job.diffIds);
+  const layers = job.layers.map((descriptor, at): Layer => {
+    const [chainId, diffId] = [chain[at], job.diffIds[at]];
+    if (chainId === undefined || diffId === undefined) throw new RangeError("a layer without a diff id");
+    return { descriptor, chainId, diffId, parent: chain[at - 1] };
+  });
+  const stop = new AbortController();
+  const onAbort = () => stop.abort(job.signal?.reason);
+  if (job.signal?.aborted) onAbort();
+  job.signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await fetchAll({ ...job, signal: stop.signal }, layers, (error) => stop.abort(error));
+  } finally {
+    job.signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+/** One task a layer; the first failure stops the others, and all have cleaned up when it is thrown. */
+async function fetchAll(
+  job: LayersToFetch,
+  layers: Layer[],
+  stop: (error: unknown) => void,
+): Promise<number> {
+  const gate = new Gate(connectionsLimit);
+  const blobs = new Map<Digest, Promise<unknown>>(); // by digest: an image may have the same layer twice
+  const unpacked = new Map<Digest, Promise<number>>(); // by chain id
+  let failure: { error: unknown } | undefined;
+  const tasks = layers.map((layer) => {
+    const before = blobs.get(layer.descriptor.digest);
+    const parent = layer.parent === undefined ? undefined : unpacked.get(layer.parent);
+    const task = fetchLayer(job, layer, gate, before, job.driver.needsParent ? parent : undefined);
+    blobs.set(layer.descriptor.digest, task);
+    unpacked.set(layer.chainId, task);
+    return task.catch((error: unknown) => {
+      failure ??= { error };
+      stop(failure.error);
+      return 0;
+    });
+  });
+  const sizes = await Promise.all(tasks);
+  if (failure !== undefined) throw failure.error;
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+async function fetchLayer(
+  job: LayersToFetch,
+  layer: Layer,
+  gate: Gate,
+  sameBlob: Promise<unknown> | undefined,
+  parent: Promise<unknown> | undefined,
+): Promise<number> {
+  const { context, driver, onProgress } = job;
+  const { digest, size } = layer.descriptor;
+  const tell = (status: LayerStatus, current: number) =>
+    onProgress({ kind: "layer", id: digest, status, current, total: size });
+  const known = unpackedSize(context, driver, layer.chainId);
+  const hasIt = hasBlob(context, digest, size);
+  if (known !== null && hasIt) {
+    tell("exists", size);
+    return known;
+  }
+  tell("waiting", 0);
+  await sameBlob;
+  const streams = known === null && parent === undefined && !driver.needsParent;
+  if (!hasBlob(context, digest, size)) {
+    const unpackedBytes = await gate.pass(() => download(job, layer, streams, tell));
+    if (unpackedBytes !== null) {
+      tell("done", size);
+      return unpackedBytes;
+    }
+  }
+  if (known !== null) {
+    tell("done", size);
+    return known;
+  }
+  await parent;
+  job.signal?.throwIfAborted();
+  tell("extracting", size);
+  const bytes = await unpackStored(context, driver, layer);
+  tell("done", size);
+  return bytes;
+}
+
+async function unpackStored(context: Context, driver: Driver, layer: Layer): Promise<number> {
+  const fd = openSync(blobPath(context, layer.descriptor.digest), "r");
+  try {
+    return await unpackBlob(context, driver, layer, fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Fetch the blob and, if STREAMS, unpack it on the way. Returns the unpacked bytes, or null if it was not unpacked. */
+async function download(
+  job: LayersToFetch,
+  layer: Layer,
+  streams: boolean,
+  tell: (status: LayerStatus, current: number) => void,
+): Promise<number | null> {
+  const { context, client, repository, signal } = job;
+  const { descriptor } = layer;
+  signal?.throwIfAborted();
+  const blob = new BlobWriter(context, descriptor.digest, descriptor.size);
+  let unpacking: LayerWriter | undefined;
+  try {
+    if (streams) unpacking = await LayerWriter.start(context, job.driver, layer, "stream");
+    let corrupt: unknown;
+    for await (const chunk of client.streamBlob(repository, descriptor, signal)) {
+      blob.write(chunk);
+      if (unpacking !== undefined && corrupt === undefined) {
+        try {
+          const full = unpacking.write(chunk);
+          if (full !== undefined) await full;
+        } catch (error) {
+          if (!isAboutContent(error)) throw error;
+          corrupt = error; // if the rest shows a wrong digest, that is the better explanation
+        }
+      }
+      tell("downloading", blob.sizeBytes);
+    }
+    tell("extracting", descriptor.size);
+    if (corrupt !== undefined || unpacking === undefined) {
+      await blob.finish();
+      if (corrupt !== undefined) throw corrupt;
+      return null;
+    }
+    // The disk and the helper both have work left; the digest's verdict comes first where both fail.
+    const [stored, applied] = await Promise.allSettled([blob.finish(), unpacking.finish()]);
+    if (stored.status === "rejected") throw stored.reason;
+    if (applied.status === "rejected") throw applied.reason;
+    return applied.value;
+  } finally {
+    blob.close();
+    await unpacking?.abandon();
+  }
+}
+
+/** The helper did not like the bytes, as opposed to a system call that failed. */
+function isAboutContent(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at instanceof HelperError) return at.facts.errno === "";
+  }
+  return false;
+}
+
+/** At most so many at once. */
+class Gate {
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(private free: number) {}
+
+  async pass<T>(work: () => Promise<T>): Promise<T> {
+    if (this.free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.free--;
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.free++;
+      else next();
+    }
+  }
+}

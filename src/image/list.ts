@@ -1,0 +1,72 @@
+import { familiarReference, familiarRepository, formatPlatform, parseReference } from "../oci";
+import { allImages, allRepositoryDigests, allTags, type Context, countImageRows } from "../state";
+
+/** What lists show of images: from rows alone, however many there are. */
+
+export type ImageSummary = {
+  /** `sha256:…` */
+  id: string;
+  /** Familiar names, `debian:bookworm`. Empty: the image is dangling, or was pulled by digest. */
+  tags: string[];
+  /** `debian@sha256:…` */
+  repositoryDigests: string[];
+  /** Milliseconds since the epoch; 0 where the image does not say. */
+  createdMs: number;
+  /** Bytes of the uncompressed layers together. */
+  sizeBytes: number;
+  labels: Record<string, string>;
+  /** `linux/amd64` */
+  platform: string;
+  /** How many containers were made of it. */
+  containers: number;
+};
+
+/** Every image, newest first. Three queries, whatever their number. */
+export function listImages(context: Context): ImageSummary[] {
+  const db = context.db();
+  const tags = groupBy(allTags(db), (row) => familiarName(row.name));
+  const digests = groupBy(
+    allRepositoryDigests(db),
+    (row) => `${familiarRepository(row.repository)}@${row.digest}`,
+  );
+  return allImages(db).map((row) => ({
+    id: row.id,
+    tags: tags.get(row.id) ?? [],
+    repositoryDigests: digests.get(row.id) ?? [],
+    createdMs: row.created_ms,
+    sizeBytes: row.size_bytes,
+    labels: labelsOf(row.labels),
+    platform: formatPlatform({
+      os: row.os,
+      architecture: row.architecture,
+      variant: row.variant || undefined,
+    }),
+    containers: row.containers,
+  }));
+}
+
+export function countImages(context: Context): number {
+  return countImageRows(context.db());
+}
+
+/** A name from the tag table as people know it. */
+export function familiarName(name: string): string {
+  return familiarReference(parseReference(name));
+}
+
+function labelsOf(text: string): Record<string, string> {
+  return text === "{}" ? {} : (JSON.parse(text) as Record<string, string>);
+}
+
+function groupBy<Row extends { image_id: string }>(
+  rows: Row[],
+  text: (row: Row) => string,
+): Map<string, string[]> {
+  const groups = new Map<string, string[]>();
+  for (const row of rows) {
+    const group = groups.get(row.image_id);
+    if (group === undefined) groups.set(row.image_id, [text(row)]);
+    else group.push(text(row));
+  }
+  return groups;
+}

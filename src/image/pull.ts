@@ -1,0 +1,290 @@
+import { EngineError, type ErrorCode } from "../error";
+import {
+  assertIsImage,
+  choosePlatform,
+  type Descriptor,
+  type Digest,
+  familiarReference,
+  formatPlatform,
+  formatReference,
+  hostPlatform,
+  type ImageConfig,
+  type Manifest,
+  type Platform,
+  parsePlatform,
+  parseReference,
+  type Reference,
+  readImageConfig,
+  readManifest,
+  repositoryOf,
+  runsOn,
+  withDefaultTag,
+} from "../oci";
+import { RegistryClient, type RegistryOptions } from "../registry";
+import { type Context, insertImage } from "../state";
+import {
+  collectGarbage,
+  ensureLayout,
+  hasBlob,
+  projectIndex,
+  readBlob,
+  selectDriver,
+  whileKept,
+  writeBlob,
+} from "../storage";
+import { fetchLayers } from "./_layers";
+import { imageRow, layerRows } from "./_rows";
+import { embeddedImage } from "./embedded";
+import type { PullProgress } from "./progress";
+import { imageById, lookUpImage, type StoredImage, suits } from "./stored";
+
+/** From a name to an image in the store. */
+
+/** When the registry is asked: always, if the image is not here, never, or always but without an error if it cannot be reached. */
+export type PullPolicy = "always" | "missing" | "never" | "newer";
+
+export const pullPolicies: readonly PullPolicy[] = ["always", "missing", "never", "newer"];
+
+export type PullOptions = {
+  /** Default: always. */
+  policy?: PullPolicy;
+  /** `os/architecture[/variant]`; default: the host's. */
+  platform?: string | undefined;
+  onProgress?: (progress: PullProgress) => void;
+  signal?: AbortSignal | undefined;
+  /** Plain HTTP and unknown certificates are accepted. */
+  isInsecure?: boolean;
+  /** What the registry sees of us: `proa/0.1.0`. */
+  userAgent?: string;
+  /** For tests. */
+  retry?: RegistryOptions["retry"];
+};
+
+const configLimitBytes = 8 << 20;
+
+/**
+ * The image that TEXT names, from the store or from its registry as the policy says.
+ *
+ * @throws EngineError, its text beginning `pull image: NAME`; `interrupted` after the signal
+ */
+export async function pullImage(
+  context: Context,
+  text: string,
+  options: PullOptions = {},
+): Promise<StoredImage> {
+  const policy = options.policy ?? "always";
+  const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
+  const local = policy === "always" ? null : lookUpImage(context, text);
+  const isUsable = local !== null && suits(local, platform);
+  if (isUsable && policy !== "newer") return local;
+  const embedded = await embeddedImage(context, text);
+  if (embedded !== null) return embedded;
+  if (policy === "never") throw neverPulled(text, local, platform);
+  const reference = withDefaultTag(parseReference(text));
+  await collectGarbage(context); // what a pull that was killed has left
+  try {
+    return await whileKept(context, () => pull(context, reference, platform, options));
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    if (isUsable && error instanceof EngineError && error.code === "registry") {
+      context.warn(`${familiarReference(reference)} is used as it is here: ${error.message}`);
+      return local;
+    }
+    throw wrap(reference, error);
+  }
+}
+
+function neverPulled(text: string, local: StoredImage | null, platform: Platform | undefined): EngineError {
+  if (local === null || platform === undefined) {
+    return new EngineError("not-found", "find image", text, "no such image", {
+      hint: `pull it: proa pull ${text}`,
+    });
+  }
+  const why = `the image here is for ${formatPlatform(local.platform)}, not ${formatPlatform(platform)}`;
+  return new EngineError("not-found", "find image", text, why, {
+    hint: `pull it: proa pull --platform … ${text}`,
+  });
+}
+
+async function pull(
+  context: Context,
+  reference: Reference,
+  platform: Platform | undefined,
+  options: PullOptions,
+): Promise<StoredImage> {
+  const { signal } = options;
+  const onProgress = options.onProgress ?? (() => undefined);
+  ensureLayout(context);
+  const client = new RegistryClient(reference.domain, {
+    env: context.env,
+    userAgent: options.userAgent ?? "proa",
+    isInsecure: options.isInsecure ?? false,
+    signal,
+    retry: options.retry,
+  });
+  const resolved = await resolve(client, reference, platform, signal);
+  onProgress({ kind: "resolved", reference: formatReference(reference), digest: resolved.named });
+  const { manifest } = resolved;
+  const config = await fetchConfig(context, client, reference, manifest.config, signal);
+  checkConfig(context, reference, manifest, config.config, platform);
+  const { driver } = await selectDriver(context);
+  const sizeBytes = await fetchLayers({
+    context,
+    driver,
+    client,
+    repository: reference.path,
+    layers: manifest.layers,
+    diffIds: config.config.diffIds,
+    onProgress,
+    signal,
+  });
+  for (const document of resolved.documents) writeBlob(context, document.bytes, { digest: document.digest });
+  record(context, reference, resolved, config, sizeBytes);
+  await projectIndex(context);
+  const { id, platform: runs, config: run } = imageById(context, manifest.config.digest);
+  return { id, platform: runs, config: run, name: familiarReference(reference) };
+}
+
+type Resolved = {
+  manifest: Manifest;
+  digest: Digest;
+  sizeBytes: number;
+  /** What the name stands for: the digest of the index where there is one, else of the manifest. */
+  named: Digest;
+  /** Index and manifest, byte for byte. */
+  documents: { bytes: Uint8Array; digest: Digest }[];
+};
+
+/** The manifest for the platform, through an index where the name stands for one. */
+async function resolve(
+  client: RegistryClient,
+  reference: Reference,
+  platform: Platform | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Resolved> {
+  const name = formatReference(reference);
+  const first = await client.fetchManifest(
+    reference.path,
+    reference.digest ?? reference.tag ?? "latest",
+    signal,
+  );
+  const named = first.digest;
+  const outer = readManifest(`read manifest: ${name}`, first.bytes, first.contentType);
+  if (outer.kind === "manifest") {
+    assertIsImage(`read manifest: ${name}`, outer);
+    const { digest, bytes } = first;
+    return { manifest: outer, digest, sizeBytes: bytes.length, named, documents: [{ bytes, digest }] };
+  }
+  const chosen = chooseFrom(outer.manifests, platform ?? hostPlatform(), name);
+  const second = await client.fetchManifest(reference.path, chosen.digest, signal);
+  if (second.bytes.length !== chosen.size) {
+    const why = `${second.bytes.length} bytes came, the index announces ${chosen.size}`;
+    throw new EngineError("digest-mismatch", "fetch manifest", chosen.digest, why);
+  }
+  const inner = readManifest(`read manifest: ${chosen.digest}`, second.bytes, second.contentType);
+  if (inner.kind !== "manifest") {
+    throw new EngineError("invalid", "read manifest", chosen.digest, "an index within an index");
+  }
+  assertIsImage(`read manifest: ${chosen.digest}`, inner);
+  return {
+    manifest: inner,
+    digest: second.digest,
+    sizeBytes: second.bytes.length,
+    named,
+    documents: [first, second].map(({ bytes, digest }) => ({ bytes, digest })),
+  };
+}
+
+function chooseFrom(manifests: readonly Descriptor[], wanted: Platform, name: string): Descriptor {
+  const chosen = choosePlatform(manifests, (manifest) => manifest.platform, wanted);
+  if (chosen !== undefined) return chosen;
+  const available = manifests
+    .flatMap(({ platform }) =>
+      platform === undefined || platform.os === "unknown" ? [] : [formatPlatform(platform)],
+    )
+    .filter((text, at, all) => all.indexOf(text) === at);
+  const list = available.slice(0, 30).join(", ") || "none";
+  throw new EngineError("not-found", "choose platform", formatPlatform(wanted), "the image has none for it", {
+    hint: `${name} is there for: ${list}`,
+  });
+}
+
+type FetchedConfig = { config: ImageConfig; bytes: Uint8Array };
+
+async function fetchConfig(
+  context: Context,
+  client: RegistryClient,
+  reference: Reference,
+  descriptor: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<FetchedConfig> {
+  const { digest, size } = descriptor;
+  const isHere = hasBlob(context, digest, size);
+  const bytes = isHere
+    ? readBlob(context, digest)
+    : await client.fetchBlob(reference.path, descriptor, configLimitBytes, signal);
+  const config = readImageConfig(`read config: ${digest}`, bytes);
+  if (!isHere) writeBlob(context, bytes, { digest });
+  return { config, bytes };
+}
+
+/** What the manifest says and what the config says must fit together, and with what was asked for. */
+function checkConfig(
+  context: Context,
+  reference: Reference,
+  manifest: Manifest,
+  config: ImageConfig,
+  platform: Platform | undefined,
+): void {
+  if (config.diffIds.length !== manifest.layers.length) {
+    const why = `${config.diffIds.length} diff ids, but the manifest has ${manifest.layers.length} layers`;
+    throw new EngineError("invalid", "read config", manifest.config.digest, why);
+  }
+  const runs = formatPlatform(config.platform);
+  if (platform !== undefined && !runsOn(config.platform, platform)) {
+    const wanted = formatPlatform(platform);
+    throw new EngineError("not-found", "choose platform", wanted, "the image has none for it", {
+      hint: `${formatReference(reference)} is there for: ${runs}`,
+    });
+  }
+  if (platform === undefined && !runsOn(config.platform, hostPlatform())) {
+    context.warn(
+      `${familiarReference(reference)} is for ${runs}, this host is ${formatPlatform(hostPlatform())}`,
+    );
+  }
+}
+
+/** Everything is in place: say so, in one transaction. */
+function record(
+  context: Context,
+  reference: Reference,
+  resolved: Resolved,
+  { config, bytes }: FetchedConfig,
+  sizeBytes: number,
+): void {
+  const { manifest } = resolved;
+  const repository = repositoryOf(reference);
+  const blobs = [manifest.config, ...manifest.layers, ...resolved.documents].map(({ digest }) => digest);
+  insertImage(context.db(), {
+    image: imageRow(manifest.config.digest, config, sizeBytes),
+    config: Buffer.from(bytes).toString("utf8"),
+    layers: layerRows(config),
+    manifest: { digest: resolved.digest, mediaType: manifest.mediaType, sizeBytes: resolved.sizeBytes },
+    blobs: [...new Set(blobs)],
+    tags: reference.digest === undefined ? [{ name: formatReference(reference), repository }] : [],
+    repositoryDigests: [{ repository, digest: resolved.named }],
+    nowMs: context.now(),
+  });
+}
+
+function wrap(reference: Reference, error: unknown): Error {
+  const isOurs = error instanceof EngineError;
+  const code: ErrorCode = isOurs ? error.code : "io";
+  return new EngineError(
+    code,
+    "pull image",
+    formatReference(reference),
+    error,
+    isOurs ? { hint: error.hint } : {},
+  );
+}

@@ -1,0 +1,20 @@
+import { liesBeneath, lowerOf, makeWritable } from "./_writable";
+import type { Driver } from "./driver";
+
+/** The kernel's overlay, mounted inside the user namespace. */
+export const overlayDriver: Driver = {
+  name: "overlay",
+  kind: "overlay",
+  whiteouts: "overlay",
+  needsParent: false,
+
+  async prepareRootfs(context, source, containerDir, options) {
+    const lower = lowerOf(source, containerDir);
+    const [top = containerDir] = lower;
+    if (source.kind === "directory" && liesBeneath(top, containerDir)) {
+      return { driver: "overlay", lower, tmpfs: true };
+    }
+    const { upper, work } = makeWritable(context, containerDir, top);
+    return { driver: "overlay", lower, upper, work, volatile: options.volatile ?? false };
+  },
+};

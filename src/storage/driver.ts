@@ -1,0 +1,44 @@
+import type { Rootfs } from "../helper";
+import type { Context } from "../state";
+
+/** How layers become a container's root file system. */
+
+export type DriverName = "overlay" | "fuse-overlayfs" | "vfs";
+
+/** What a container's root is made of. */
+export type RootSource =
+  | { kind: "image"; image: { readonly id: string } }
+  /** A directory of the host, never written to. */
+  | { kind: "directory"; path: string };
+
+/** The same, the image's layers found. */
+export type RootLayers =
+  /** Directories of unpacked layers, top first. */
+  { kind: "image"; lower: string[] } | { kind: "directory"; path: string };
+
+export type RootOptions = {
+  /** What was written may be lost in a power cut: for `--rm` containers and build steps. Much faster on overlay. */
+  volatile?: boolean;
+};
+
+/** One way to build a root file system. Every method is idempotent. */
+export type Driver = {
+  readonly name: DriverName;
+  /** Directory under `layers/`: drivers of one kind share their layers. */
+  readonly kind: "overlay" | "vfs";
+  /** How a layer's deletions are kept when it is unpacked. */
+  readonly whiteouts: "overlay" | "delete";
+  /** A layer is unpacked over a full copy of its parent. */
+  readonly needsParent: boolean;
+
+  /**
+   * Make in `containerDir` (which is there) what the container needs to write to, and say how its root is to be mounted. A second call
+   * for the same container finds what it wrote.
+   */
+  prepareRootfs(
+    context: Context,
+    source: RootLayers,
+    containerDir: string,
+    options: RootOptions,
+  ): Promise<Rootfs>;
+};

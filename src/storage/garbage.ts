@@ -1,0 +1,101 @@
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+import { callHelper, flock, LOCK_EX, LOCK_NB, LOCK_SH } from "../helper";
+import type { Digest } from "../oci";
+import { type Context, deleteGarbage, deleteLayer, takeGarbage } from "../state";
+import { abandoned, makeTemporary } from "./_temporary";
+import { blobPath, ensureLayout, ingestDirectory } from "./content";
+import { layerPath } from "./layers";
+
+/**
+ * Removing what nothing refers to. A pull decides early that a blob or a layer need not be fetched, and refers to it only in the end; so
+ * whoever adds holds a shared lock meanwhile, and the collector works only when it gets the exclusive one. What it cannot remove now stays
+ * on the garbage list for the next one.
+ */
+
+function openLock(context: Context): number {
+  ensureLayout(context);
+  return openSync(join(context.paths.images, "content.lock"), "a", 0o600);
+}
+
+/** Run WORK while nothing is removed from the store. */
+export async function whileKept<T>(context: Context, work: () => Promise<T>): Promise<T> {
+  const fd = openLock(context);
+  try {
+    while (!flock(fd, LOCK_SH | LOCK_NB)) await Bun.sleep(2); // a collector holds it for some renames
+    return await work();
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Remove what is on the garbage list, and temporary files whose writers are gone. Does nothing while something is being added. */
+export async function collectGarbage(context: Context): Promise<void> {
+  const fd = openLock(context);
+  try {
+    if (!flock(fd, LOCK_EX | LOCK_NB)) return;
+    hideGarbage(context);
+  } finally {
+    closeSync(fd);
+  }
+  await removeAbandoned(context);
+}
+
+/** Take garbage out of sight, which is quick; its trees are removed when the lock is free again. */
+function hideGarbage(context: Context): void {
+  const rows = takeGarbage(context.db());
+  for (const row of rows) {
+    if (row.kind === "blob") removeBlob(blobPath(context, row.digest as Digest));
+    else for (const kind of layerKinds(context)) hideLayer(context, kind, row.digest);
+  }
+  if (rows.length > 0) deleteGarbage(context.db(), rows);
+}
+
+/** Row first: a directory without a row is nobody's, a row without its directory would be a lie. */
+function hideLayer(context: Context, kind: string, chainId: string): void {
+  const path = layerPath(context, kind, chainId);
+  deleteLayer(context.db(), chainId, kind);
+  if (!existsSync(path)) return;
+  const temporary = makeTemporary(join(context.paths.layers, kind));
+  renameSync(path, temporary.path);
+  temporary.abandon();
+}
+
+function removeBlob(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+}
+
+/** Remove what writers that were killed have left, and what `hideGarbage()` has put aside. */
+async function removeAbandoned(context: Context): Promise<void> {
+  mkdirSync(ingestDirectory(context), { recursive: true, mode: 0o700 });
+  for (const temporary of abandoned(ingestDirectory(context))) {
+    removeBlob(temporary.path);
+    temporary.release();
+  }
+  for (const kind of layerKinds(context)) {
+    for (const temporary of abandoned(join(context.paths.layers, kind))) {
+      try {
+        if (existsSync(temporary.path)) {
+          const { mappings } = context.host();
+          await callHelper(context.paths.cache, "remove-tree", { paths: [temporary.path], mappings });
+        }
+        temporary.release();
+      } catch (error) {
+        temporary.abandon(); // the next one tries again
+        throw error;
+      }
+    }
+  }
+}
+
+function layerKinds(context: Context): string[] {
+  try {
+    return readdirSync(context.paths.layers);
+  } catch {
+    return []; // no layer yet
+  }
+}

@@ -1,0 +1,17 @@
+export { compressStream, zstdVersion } from "./compression";
+export {
+  BlobWriter,
+  blobPath,
+  ensureLayout,
+  hasBlob,
+  hintForSpace,
+  projectIndex,
+  readBlob,
+  writeBlob,
+} from "./content";
+export type { Driver, DriverName, RootOptions, RootSource } from "./driver";
+export { collectGarbage, whileKept } from "./garbage";
+export { type LayerToUnpack, LayerWriter, layerPath, unpackBlob, unpackedSize } from "./layers";
+export { findInStack, readFromStack, readInside, readRootFile } from "./lookup";
+export { layerDirectories, prepareRootfs } from "./rootfs";
+export { type Selected, selectDriver } from "./select";

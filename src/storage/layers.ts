@@ -1,0 +1,212 @@
+import { existsSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { EngineError } from "../error";
+import { callHelper, HelperError, type LayerApplyReply, type Running, startHelper } from "../helper";
+import { type Digest, hexOf } from "../oci";
+import { type Context, insertLayer, layerSize, makePrivateDirectory } from "../state";
+import { makeMappedDirectory } from "./_owner";
+import { makeTemporary, type Temporary } from "./_temporary";
+import { hintForSpace } from "./content";
+import type { Driver } from "./driver";
+
+/**
+ * Unpacked layers: `layers/KIND/CHAINID`. A layer is unpacked by the helper under a temporary name and becomes visible by one rename;
+ * its row follows. Two processes may unpack the same layer: the first rename wins, the other's copy is thrown away.
+ */
+
+export function layersDirectory(context: Context, kind: string): string {
+  return join(context.paths.layers, kind);
+}
+
+export function layerPath(context: Context, kind: string, chainId: string): string {
+  return join(layersDirectory(context, kind), hexOf(chainId as Digest));
+}
+
+/** The directory of the layers of a kind, made where it is missing. */
+export function ensureLayersDirectory(context: Context, kind: string): string {
+  const directory = layersDirectory(context, kind);
+  makePrivateDirectory(context.paths.layers, context.uid);
+  makePrivateDirectory(directory, context.uid);
+  return directory;
+}
+
+/** Bytes of the layer's tar if it is unpacked here, else null. */
+export function unpackedSize(context: Context, driver: Driver, chainId: Digest): number | null {
+  const size = layerSize(context.db(), chainId, driver.kind);
+  return size !== null && existsSync(layerPath(context, driver.kind, chainId)) ? size : null;
+}
+
+export type LayerToUnpack = { chainId: Digest; diffId: Digest; parent: Digest | undefined };
+
+/**
+ * One layer on its way to the disk. Feed it with `write()` and call `finish()`, or give it a descriptor of the whole blob. `abandon()` must
+ * be called in the end; after `finish()` it does nothing.
+ */
+export class LayerWriter {
+  readonly #context: Context;
+  readonly #driver: Driver;
+  readonly #layer: LayerToUnpack;
+  readonly #temporary: Temporary;
+  readonly #running: Running<LayerApplyReply>;
+  #hasFailed: unknown;
+
+  private constructor(
+    context: Context,
+    driver: Driver,
+    layer: LayerToUnpack,
+    temporary: Temporary,
+    running: Running<LayerApplyReply>,
+  ) {
+    this.#context = context;
+    this.#driver = driver;
+    this.#layer = layer;
+    this.#temporary = temporary;
+    this.#running = running;
+    running.reply.catch((error) => {
+      this.#hasFailed = error; // finish() throws it; until then nobody waits for the promise
+    });
+  }
+
+  /** @param source `"stream"`, or a descriptor of the blob, which the caller closes after `finish()` */
+  static async start(
+    context: Context,
+    driver: Driver,
+    layer: LayerToUnpack,
+    source: "stream" | number,
+  ): Promise<LayerWriter> {
+    const temporary = makeTemporary(ensureLayersDirectory(context, driver.kind));
+    try {
+      makeMappedDirectory(context, temporary.path, 0o755);
+      if (driver.needsParent && layer.parent !== undefined) {
+        const from = layerPath(context, driver.kind, layer.parent);
+        const { mappings } = context.host();
+        await callHelper(context.paths.cache, "copy-tree", { from, to: temporary.path, mappings });
+      }
+      const { mappings, kind } = context.host();
+      const request = {
+        layerFd: 0,
+        compression: "auto" as const,
+        target: temporary.path,
+        whiteouts: driver.whiteouts,
+        diffId: layer.diffId,
+        mappings,
+        squashOwners: kind === "single",
+      };
+      const running = startHelper(context.paths.cache, "layer-apply", request, {
+        stdin: source === "stream" ? "pipe" : source,
+      });
+      return new LayerWriter(context, driver, layer, temporary, running);
+    } catch (error) {
+      await discard(context, temporary);
+      throw wrap(layer, error);
+    }
+  }
+
+  /** Hand over a piece of the blob. Returns a promise when the helper is behind: wait for it before the next piece. */
+  write(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.#hasFailed !== undefined) throw wrap(this.#layer, this.#hasFailed);
+    try {
+      const written = this.#running.stdin?.write(chunk);
+      return written instanceof Promise ? this.#settle(written) : undefined;
+    } catch (error) {
+      return this.#explain(error);
+    }
+  }
+
+  /** The blob is complete. Makes the layer visible. Returns the bytes of its uncompressed tar. */
+  async finish(): Promise<number> {
+    try {
+      await this.#running.stdin?.end();
+    } catch (error) {
+      await this.#explain(error);
+    }
+    const reply = await this.#running.reply.catch((error: unknown) => {
+      throw wrap(this.#layer, error);
+    });
+    if (reply.diffId !== this.#layer.diffId) {
+      const why = `unpacked to ${reply.diffId}, but the image's config says ${this.#layer.diffId}`;
+      throw new EngineError("digest-mismatch", "unpack layer", this.#layer.chainId, why);
+    }
+    this.#publish(reply.sizeBytes);
+    this.#temporary.release();
+    return reply.sizeBytes;
+  }
+
+  /** Stop, and leave nothing behind. */
+  async abandon(): Promise<void> {
+    this.#running.kill();
+    await this.#running.reply.catch(() => undefined);
+    await discard(this.#context, this.#temporary);
+  }
+
+  #publish(sizeBytes: number): void {
+    const { chainId } = this.#layer;
+    const path = layerPath(this.#context, this.#driver.kind, chainId);
+    try {
+      renameSync(this.#temporary.path, path);
+    } catch (error) {
+      // Somebody else has unpacked the same layer meanwhile; ours is thrown away by abandon().
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code !== "EEXIST" && code !== "ENOTEMPTY") throw wrap(this.#layer, error);
+    }
+    insertLayer(this.#context.db(), {
+      chain_id: chainId,
+      kind: this.#driver.kind,
+      size_bytes: sizeBytes,
+      created_ms: this.#context.now(),
+    });
+  }
+
+  async #settle(written: Promise<number>): Promise<void> {
+    try {
+      await written;
+    } catch (error) {
+      await this.#explain(error);
+    }
+  }
+
+  /** The helper has closed its end: what it says is the reason, not the broken pipe. */
+  async #explain(error: unknown): Promise<never> {
+    await this.#running.reply.catch((reason: unknown) => {
+      throw wrap(this.#layer, reason);
+    });
+    throw wrap(this.#layer, error);
+  }
+}
+
+/** Unpack a layer whose blob is at hand. Returns the bytes of its uncompressed tar. */
+export async function unpackBlob(
+  context: Context,
+  driver: Driver,
+  layer: LayerToUnpack,
+  blobFd: number,
+): Promise<number> {
+  const writer = await LayerWriter.start(context, driver, layer, blobFd);
+  try {
+    return await writer.finish();
+  } finally {
+    await writer.abandon();
+  }
+}
+
+/** Remove a temporary directory, in the user namespace where its files belong to mapped ids, and give up its name. */
+export async function discard(context: Context, temporary: Temporary): Promise<void> {
+  try {
+    if (existsSync(temporary.path)) await removeTree(context, temporary.path);
+  } finally {
+    temporary.release();
+  }
+}
+
+async function removeTree(context: Context, path: string): Promise<void> {
+  const { mappings } = context.host();
+  await callHelper(context.paths.cache, "remove-tree", { paths: [path], mappings });
+}
+
+function wrap(layer: LayerToUnpack, error: unknown): Error {
+  if (error instanceof EngineError && error.what === "unpack layer") return error;
+  const code = error instanceof HelperError ? error.facts.errno : (error as NodeJS.ErrnoException).code;
+  const more = error instanceof EngineError ? { hint: error.hint } : hintForSpace(error);
+  const isSpace = code === "ENOSPC" || code === "EDQUOT";
+  return new EngineError(isSpace ? "io" : "helper", "unpack layer", layer.diffId, error, more);
+}

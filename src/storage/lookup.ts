@@ -1,0 +1,161 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  type Stats,
+} from "node:fs";
+import { join } from "node:path";
+import { lgetxattr, openInRoot } from "../helper";
+import type { Context } from "../state";
+import type { RootSource } from "./driver";
+import { rootLayers } from "./rootfs";
+import { selectDriver } from "./select";
+
+/**
+ * Reading a small file of an image without mounting it: what overlay would show, worked out from the layers' directories. Whiteouts and opaque
+ * directories count, links are followed within the stack only, and nothing outside is ever opened: the layers are hostile.
+ */
+
+const linksLimit = 40; // as the kernel has it (MAXSYMLINKS)
+const componentsLimit = 4096; // a path of links cannot grow without bound
+export const fileLimitBytes = 1 << 20; // /etc/passwd of a large site is a tenth of it
+
+/** The text of a regular file in the container's root to be, or null where there is none that can be read. */
+export async function readRootFile(
+  context: Context,
+  source: RootSource,
+  path: string,
+): Promise<string | null> {
+  const { driver } = await selectDriver(context);
+  const layers = await rootLayers(context, driver, source);
+  if (layers.kind === "directory") return readInside(layers.path, path);
+  if (driver.needsParent) return layers.lower[0] === undefined ? null : readInside(layers.lower[0], path);
+  return readFromStack(layers.lower, path);
+}
+
+/** The text of PATH in a stack of layer directories, top first; null where there is no such regular file of at most 1 MiB. */
+export function readFromStack(layers: readonly string[], path: string): string | null {
+  const found = findInStack(layers, path);
+  return found === null ? null : readInside(found.layer, found.path);
+}
+
+/** A merged directory: its path within the stack, and the layers that have a part in it, top first. */
+type Directory = { path: string; layers: readonly string[] };
+
+/** Where a regular file lies in the stack: the layer's directory and the path within it. */
+export function findInStack(layers: readonly string[], path: string): { layer: string; path: string } | null {
+  const root: Directory = { path: "", layers };
+  const stack: Directory[] = [root]; // from the root to where we are
+  const todo = componentsOf(path);
+  let links = 0;
+  for (let name = todo.shift(); name !== undefined; name = todo.shift()) {
+    if (name === "..") {
+      if (stack.length > 1) stack.pop();
+      continue;
+    }
+    const here = stack.at(-1) ?? root;
+    const entry = lookUp(here, name);
+    if (entry === null) return null;
+    if (entry.kind === "directory") {
+      stack.push(entry.directory);
+    } else if (entry.kind === "link") {
+      const target = readlinkSync(join(entry.layer, entry.path));
+      links++;
+      if (links > linksLimit || todo.length > componentsLimit) return null;
+      if (target.startsWith("/")) stack.length = 1;
+      todo.unshift(...componentsOf(target));
+    } else {
+      return todo.length === 0 ? entry : null;
+    }
+  }
+  return null; // a directory
+}
+
+type Entry =
+  | { kind: "directory"; directory: Directory }
+  | { kind: "link" | "file"; layer: string; path: string };
+
+/** NAME in a merged directory, as overlay would show it. */
+function lookUp(directory: Directory, name: string): Entry | null {
+  const path = `${directory.path}/${name}`;
+  const parts: string[] = [];
+  for (const layer of directory.layers) {
+    const stat = statOrNull(layer + path);
+    if (stat === null) continue;
+    if (isWhiteout(stat)) break;
+    if (!stat.isDirectory()) {
+      if (parts.length > 0) break; // hidden by a directory above
+      if (stat.isSymbolicLink()) return { kind: "link", layer, path };
+      return stat.isFile() ? { kind: "file", layer, path } : null;
+    }
+    parts.push(layer);
+    if (isOpaque(layer + path)) break;
+  }
+  return parts.length === 0 ? null : { kind: "directory", directory: { path, layers: parts } };
+}
+
+/** Overlay marks a deletion by a character device 0:0. */
+function isWhiteout(stat: Stats): boolean {
+  return stat.isCharacterDevice() && stat.rdev === 0;
+}
+
+/** Overlay in a user namespace marks a directory that hides what is below it (mount option userxattr). */
+function isOpaque(path: string): boolean {
+  try {
+    return lgetxattr(path, "user.overlay.opaque")?.toString("latin1") === "y";
+  } catch {
+    return false; // not ours to read, then not ours to look behind either
+  }
+}
+
+/** A directory that belongs to a mapped id and is closed to us hides its content, as it does from every other reader. */
+function statOrNull(path: string): Stats | null {
+  try {
+    return lstatSync(path);
+  } catch {
+    return null;
+  }
+}
+
+function componentsOf(path: string): string[] {
+  return path.split("/").filter((part) => part !== "" && part !== ".");
+}
+
+/** The text of a regular file below ROOT; links are resolved as if ROOT were `/`. Null where it cannot be read. */
+export function readInside(root: string, path: string): string | null {
+  let rootFd: number;
+  try {
+    rootFd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch {
+    return null;
+  }
+  try {
+    const fd = openInRoot(rootFd, path);
+    try {
+      return readSmall(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    return null;
+  } finally {
+    closeSync(rootFd);
+  }
+}
+
+function readSmall(fd: number): string | null {
+  const stat = fstatSync(fd);
+  if (!stat.isFile() || stat.size > fileLimitBytes) return null;
+  const buffer = Buffer.alloc(stat.size);
+  let length = 0;
+  while (length < buffer.length) {
+    const n = readSync(fd, buffer, length, buffer.length - length, length);
+    if (n === 0) break;
+    length += n;
+  }
+  return buffer.toString("utf8", 0, length);
+}

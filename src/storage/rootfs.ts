@@ -1,0 +1,92 @@
+import { closeSync, existsSync, openSync } from "node:fs";
+import { EngineError } from "../error";
+import type { Rootfs } from "../helper";
+import { chainIdsOf, type Digest, readManifest } from "../oci";
+import { type Context, layersOfImage, manifestsOfImage } from "../state";
+import { blobPath, hasBlob, readBlob } from "./content";
+import type { Driver, RootLayers, RootOptions, RootSource } from "./driver";
+import { whileKept } from "./garbage";
+import { layerPath, unpackBlob } from "./layers";
+import { selectDriver } from "./select";
+
+/** From an image or a directory to a root file system that the helper can mount. */
+
+/**
+ * Make in CONTAINERDIR (which is there) what the container writes to, and say how its root is mounted. May be called again for the same
+ * container: it finds what it wrote.
+ *
+ * @throws EngineError `not-found` when the image's layers are gone
+ */
+export async function prepareRootfs(
+  context: Context,
+  source: RootSource,
+  containerDir: string,
+  options: RootOptions = {},
+): Promise<Rootfs> {
+  const { driver } = await selectDriver(context);
+  const layers = await rootLayers(context, driver, source);
+  return driver.prepareRootfs(context, layers, containerDir, options);
+}
+
+/** The image's layers found, or the directory as it is. */
+export async function rootLayers(context: Context, driver: Driver, source: RootSource): Promise<RootLayers> {
+  if (source.kind === "directory") return source;
+  return { kind: "image", lower: await layerDirectories(context, driver, source.image.id) };
+}
+
+/** The unpacked layers of an image, top first. Those that are not unpacked for this driver are, from their blobs. */
+export async function layerDirectories(context: Context, driver: Driver, imageId: string): Promise<string[]> {
+  const rows = layersOfImage(context.db(), imageId, driver.kind);
+  const paths = rows.map((row) => layerPath(context, driver.kind, row.chain_id));
+  const areThere = rows.every((row, at) => row.is_present === 1 && existsSync(paths[at] ?? ""));
+  if (!areThere)
+    await unpackMissing(
+      context,
+      driver,
+      imageId,
+      rows.map((row) => row.diff_id as Digest),
+    );
+  return paths.reverse();
+}
+
+/** Layers of another driver's kind, or lost ones. Lowest first: a driver may need the parent. */
+async function unpackMissing(
+  context: Context,
+  driver: Driver,
+  imageId: string,
+  diffIds: Digest[],
+): Promise<void> {
+  await whileKept(context, async () => {
+    const blobs = layerBlobs(context, imageId, diffIds.length);
+    let parent: Digest | undefined;
+    for (const [at, chainId] of chainIdsOf(diffIds).entries()) {
+      const digest = blobs[at];
+      const diffId = diffIds[at];
+      if (digest === undefined || diffId === undefined) break; // equally long, by layerBlobs()
+      if (!existsSync(layerPath(context, driver.kind, chainId))) {
+        const fd = openSync(blobPath(context, digest), "r");
+        try {
+          await unpackBlob(context, driver, { chainId, diffId, parent }, fd);
+        } finally {
+          closeSync(fd);
+        }
+      }
+      parent = chainId;
+    }
+  });
+}
+
+/** The blobs of the image's layers, lowest first, from a manifest whose blobs are all here. */
+function layerBlobs(context: Context, imageId: string, count: number): Digest[] {
+  for (const digest of manifestsOfImage(context.db(), imageId)) {
+    if (!hasBlob(context, digest as Digest)) continue;
+    const manifest = readManifest(`read manifest: ${digest}`, readBlob(context, digest as Digest));
+    if (manifest.kind !== "manifest" || manifest.layers.length !== count) continue;
+    if (manifest.layers.every((layer) => hasBlob(context, layer.digest, layer.size))) {
+      return manifest.layers.map((layer) => layer.digest);
+    }
+  }
+  throw new EngineError("not-found", "unpack image", imageId, "its layers are no longer in the store", {
+    hint: "pull the image again",
+  });
+}
