@@ -1,0 +1,57 @@
+/** A further process in a running container. */
+import { closeSync } from "node:fs";
+import { EngineError } from "../error";
+import { type Attach, becomeHelper, type ExecRequest } from "../helper";
+import { type ContainerSpec, processBase } from "../oci";
+import { type ContainerRow, type Context, containerSpec } from "../state";
+import { notRunning, openAlive } from "./alive";
+import { containerDirectory, ownExecutable, runDirectory } from "./places";
+import { seccompFor } from "./security";
+import { lookUpUserIn } from "./user";
+
+export type ExecOptions = {
+  args: string[];
+  terminal: boolean;
+  stdin: boolean;
+  detach: boolean;
+  attach: Attach | null;
+  /** "": the container's user. */
+  user: string;
+  /** "": the container's working directory. */
+  cwd: string;
+  /** `NAME=value`, on top of the container's. */
+  env: string[];
+  consoleSize: { height: number; width: number } | undefined;
+};
+
+/** The record of a container, as it was created. */
+export function specOf(context: Context, row: ContainerRow): ContainerSpec {
+  const text = containerSpec(context.db(), row.id);
+  if (text === null) throw new EngineError("not-found", "container", row.name, "it was removed", { exitCode: 1 });
+  return JSON.parse(text) as ContainerSpec;
+}
+
+/** Execute `options.args` in the container. Does not return. Throws `not-running`. */
+export function execInContainer(context: Context, row: ContainerRow, options: ExecOptions): never {
+  const spec = specOf(context, row);
+  const alive = openAlive(context, row);
+  if (!alive) throw notRunning("exec", row);
+  const user = lookUpUserIn(alive.pid, options.user || spec.User, spec.HostConfig.GroupAdd);
+  closeSync(alive.pidfd); // the helper opens its own, under the same rule
+  const base = processBase(spec, user, options.terminal, options.args, [...spec.Env, ...options.env]);
+  const request: ExecRequest = {
+    proa: ownExecutable(),
+    runDir: runDirectory(context, row.id),
+    bundle: containerDirectory(context, row.id),
+    process: {
+      ...base,
+      cwd: options.cwd || spec.WorkingDir || "/",
+      ...(options.consoleSize ? { consoleSize: options.consoleSize } : {}),
+    },
+    stdin: options.stdin,
+    detach: options.detach,
+    attach: options.attach,
+    seccompCache: seccompFor(context, spec).cache,
+  };
+  becomeHelper(context.paths.cache, "exec", request);
+}

@@ -1,0 +1,26 @@
+/** What `ps` lists. */
+import type { ContainerSpec } from "../oci";
+import { allContainerSpecs, allContainers, type ContainerRow, type Context } from "../state";
+import { settleAll } from "./settle";
+
+export type ListedContainer = ContainerRow & {
+  /** Read only where it is looked at: a list of 500 needs none. */
+  readonly spec: ContainerSpec;
+};
+
+/** Containers, newest first: those that run, or all. */
+export async function listContainers(context: Context, all: boolean): Promise<ListedContainer[]> {
+  const db = context.db();
+  const rows = await settleAll(context, allContainers(db, all ? undefined : "running"));
+  let specs: Map<string, string> | undefined;
+  const kept = all ? rows : rows.filter((row) => row.status === "running");
+  return kept.map((row) =>
+    Object.defineProperty(row, "spec", {
+      configurable: true,
+      get: () => {
+        specs ??= allContainerSpecs(db);
+        return JSON.parse(specs.get(row.id) ?? "{}");
+      },
+    }),
+  ) as ListedContainer[];
+}

@@ -1,0 +1,66 @@
+/** `--security-opt`, and the seccomp filter that follows from it. */
+import { readFileSync } from "node:fs";
+import { release } from "node:os";
+import { join } from "node:path";
+import { EngineError } from "../error";
+import {
+  type ContainerSpec,
+  grantedCapabilities,
+  hostPlatform,
+  type LinuxSeccomp,
+  parseSeccompProfile,
+  resolveSeccomp,
+  type SeccompProfile,
+} from "../oci";
+import defaultProfile from "../oci/seccomp-default.json";
+import { type Context, makePrivateDirectory } from "../state";
+
+export type Seccomp = {
+  /** null: no filter. */
+  seccomp: LinuxSeccomp | null;
+  /** Where the compiled filter is, or will be, kept. */
+  cache: string | null;
+};
+
+/** The filter of a container: Docker's default profile for its capabilities, the user's own, or none. */
+export function seccompFor(context: Context, spec: ContainerSpec): Seccomp {
+  const host = spec.HostConfig;
+  const asked = host.SecurityOpt.findLast((option) => /^seccomp[=:]/.test(option))?.slice("seccomp=".length);
+  if (asked === "unconfined" || (host.Privileged && asked === undefined)) return { seccomp: null, cache: null };
+  const profile = asked === undefined || asked === "builtin" ? (defaultProfile as SeccompProfile) : profileFrom(asked);
+  const seccomp = resolveSeccomp(profile, {
+    capabilities: grantedCapabilities(host.CapAdd, host.CapDrop, host.Privileged),
+    arch: hostPlatform().architecture,
+    kernel: release(),
+  });
+  makePrivateDirectory(context.paths.seccomp, context.uid);
+  const key = new Bun.CryptoHasher("sha256").update(JSON.stringify(seccomp)).digest("hex");
+  return { seccomp, cache: join(context.paths.seccomp, `${key}.bpf`) };
+}
+
+/** A file's path, or, from Docker's API, the profile itself. */
+function profileFrom(value: string): SeccompProfile {
+  if (value.startsWith("{")) return parseSeccompProfile(value, "profile");
+  let text: string;
+  try {
+    text = readFileSync(value, "utf8");
+  } catch (error) {
+    throw new EngineError("io", "seccomp profile", value, error);
+  }
+  return parseSeccompProfile(text, value);
+}
+
+/** Refuse what is unknown or cannot be done, before anything is made. */
+export function checkSecurityOptions(options: string[]): void {
+  for (const option of options) {
+    if (/^(seccomp[=:].+|no-new-privileges([:=](true|false))?)$/.test(option)) continue;
+    const label = /^(label|apparmor)[=:]/.exec(option);
+    throw new EngineError(
+      label ? "unsupported" : "invalid",
+      "security option",
+      option,
+      label ? "an unprivileged user cannot choose security labels" : "unknown option",
+      { hint: "known: seccomp=FILE|unconfined|builtin, no-new-privileges" },
+    );
+  }
+}

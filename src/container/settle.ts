@@ -1,0 +1,91 @@
+/**
+ * Reconciling rows with what lives. The row of a running container says what was last seen; the lock of its run directory is the truth.
+ * Lock free: the supervisor's exit record is folded into the row; no record: it was killed, and the row says so.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { type ExitRecord, HelperError } from "../helper";
+import {
+  autoRemovedContainers,
+  type ContainerRow,
+  type Context,
+  deleteContainer,
+  isLocked,
+  markEnded,
+} from "../state";
+import { exitFile, runDirectory, containerDirectory } from "./places";
+import { removeTrees } from "./trees";
+
+/** The exit code of a container whose end nobody saw: no status is invented. */
+export const EXIT_UNKNOWN = -1;
+
+/** The row as it is true now; null where the container was one of `--rm` and is gone. */
+export async function settle(context: Context, row: ContainerRow): Promise<ContainerRow | null> {
+  if (row.status !== "running" || isLocked(runDirectory(context, row.id))) return row;
+  if (row.auto_remove === 1) {
+    await clearAway(context, row.id);
+    return null;
+  }
+  const ended = { ...row, ...endOf(context, row) };
+  markEnded(context.db(), row, {
+    status: ended.status as "created" | "exited",
+    exitCode: ended.exit_code,
+    finishedMs: ended.finished_ms,
+    startedMs: ended.started_ms,
+    error: ended.error,
+  });
+  return ended;
+}
+
+/** Rows that are still there, in their order. */
+export async function settleAll(context: Context, rows: ContainerRow[]): Promise<ContainerRow[]> {
+  const settled: ContainerRow[] = [];
+  for (const row of rows) {
+    const now = row.status === "running" ? await settle(context, row) : row;
+    if (now) settled.push(now);
+  }
+  return settled;
+}
+
+/** Forget the `--rm` containers that have ended since the last look. */
+export async function sweep(context: Context): Promise<void> {
+  for (const row of autoRemovedContainers(context.db())) await settle(context, row);
+}
+
+/** Remove what a container has left, then its row: a crash in between is repeated by the next look. */
+async function clearAway(context: Context, id: string): Promise<void> {
+  const left = [containerDirectory(context, id), runDirectory(context, id)].filter((path) => existsSync(path));
+  if (left.length > 0) await removeTrees(context, left);
+  deleteContainer(context.db(), id);
+}
+
+function endOf(context: Context, row: ContainerRow): Partial<ContainerRow> {
+  const record = readExitRecord(exitFile(context, row.id));
+  if (!record) {
+    return {
+      status: "exited",
+      exit_code: EXIT_UNKNOWN,
+      finished_ms: context.now(),
+      error: "its supervisor was killed: the exit status is not known",
+    };
+  }
+  const common = { exit_code: record.exitCode, finished_ms: record.finishedMs };
+  if (!record.error) return { ...common, status: "exited", error: "" };
+  // never started: it is as it was created, with the reason
+  return {
+    ...common,
+    status: "created",
+    started_ms: 0,
+    finished_ms: 0,
+    error: new HelperError("run", record.error).message,
+  };
+}
+
+function readExitRecord(path: string): ExitRecord | null {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as ExitRecord;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT" || error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+

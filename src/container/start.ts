@@ -1,0 +1,179 @@
+/**
+ * Starting a container: the bundle is written, the lock taken, the row committed, and then this process becomes the helper. The order
+ * matters: a reader who finds the row "running" finds the lock held, from here to the supervisor's end.
+ */
+import { closeSync, existsSync, fstatSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { EngineError } from "../error";
+import { type Attach, becomeHelper, type LogTarget, type RunRequest, spawnRun } from "../helper";
+import { type ContainerSpec, parseBytes, runtimeConfig } from "../oci";
+import { type ContainerRow, type Context, makePrivateDirectory, markRunning, tryLock } from "../state";
+import { prepareRootfs, type RootSource } from "../storage";
+import { type NewContainer, record, withHostname } from "./create";
+import { hostFiles } from "./files";
+import { randomId } from "./name";
+import { containerDirectory, exitFile, logFile, ownExecutable, runDirectory } from "./places";
+import { runtimeProgram } from "./runtime";
+import { seccompFor } from "./security";
+import { sweep } from "./settle";
+import { lookUpUser } from "./user";
+
+
+/** How the caller takes part. `attach` null: detached. */
+export type StartOptions = {
+  attach: Attach | null;
+  /** Print the id when it has started. */
+  printId: boolean;
+  consoleSize: { height: number; width: number } | undefined;
+};
+
+/** Create and start in one: the row is written once, as running. Does not return. */
+export async function runContainer(
+  context: Context,
+  asked: NewContainer,
+  source: RootSource,
+  options: StartOptions,
+  onCreated: (id: string) => void = () => {},
+): Promise<never> {
+  await sweep(context); // a `--rm` container that has just ended may hold the name
+  const id = randomId();
+  const spec = withHostname(asked.spec, id);
+  const request = await launch(context, id, spec, source, options, () => {
+    record(context, { ...asked, spec }, id, true);
+    onCreated(id);
+  });
+  becomeHelper(context.paths.cache, "run", request, [request.lockFd]);
+}
+
+/** Start a container that was created before, or has ended. Does not return. */
+export async function startContainer(
+  context: Context,
+  row: ContainerRow,
+  spec: ContainerSpec,
+  source: RootSource,
+  options: StartOptions,
+): Promise<never> {
+  const request = await relaunch(context, row, spec, source, options);
+  becomeHelper(context.paths.cache, "run", request, [request.lockFd]);
+}
+
+/** Start a container in the background. Resolves with 0, or with the exit status of the failure, which has been reported. */
+export async function startDetached(
+  context: Context,
+  row: ContainerRow,
+  spec: ContainerSpec,
+  source: RootSource,
+): Promise<number> {
+  const options = { attach: null, printId: false, consoleSize: undefined };
+  const request = await relaunch(context, row, spec, source, options);
+  try {
+    return await spawnRun(context.paths.cache, request);
+  } finally {
+    closeSync(request.lockFd);
+  }
+}
+
+function relaunch(
+  context: Context,
+  row: ContainerRow,
+  spec: ContainerSpec,
+  source: RootSource,
+  options: StartOptions,
+): Promise<RunRequest> {
+  return launch(context, row.id, spec, source, options, () => markRunning(context.db(), row.id, context.now()));
+}
+
+/** Everything from the spec to the helper's request. `commit` writes the row, when all else is in place; the lock is then held. */
+async function launch(
+  context: Context,
+  id: string,
+  spec: ContainerSpec,
+  source: RootSource,
+  options: StartOptions,
+  commit: () => void,
+): Promise<RunRequest> {
+  const user = await lookUpUser(context, source, spec);
+  const { seccomp, cache } = seccompFor(context, spec);
+  const runtime = runtimeProgram(spec.HostConfig.Runtime);
+  const log = logTarget(context, id, spec);
+
+  const directory = containerDirectory(context, id);
+  const isNew = !existsSync(directory);
+  const lockFd = lockRunDirectory(context, id);
+  try {
+    makePrivateDirectory(join(directory, "rootfs"), context.uid);
+    const rootfs = await prepareRootfs(context, source, directory, { volatile: spec.HostConfig.AutoRemove });
+    const config = runtimeConfig({
+      id,
+      spec,
+      user,
+      mappings: context.host().mappings,
+      seccomp,
+      files: hostFiles(directory, spec),
+      maxOpenFiles: maxOpenFiles(),
+      consoleSize: options.consoleSize,
+    });
+    writeFileSync(join(directory, "config.json"), JSON.stringify(config), { mode: 0o600 });
+    rmSync(exitFile(context, id), { force: true });
+    commit();
+    return {
+      id,
+      proa: ownExecutable(),
+      bundle: directory,
+      runDir: runDirectory(context, id),
+      lockFd,
+      rootfs,
+      runtime,
+      log,
+      stdin: spec.OpenStdin,
+      stdinOnce: spec.StdinOnce,
+      attach: options.attach,
+      printId: options.printId,
+      remove: spec.HostConfig.AutoRemove ? [directory] : [],
+      exitFile: exitFile(context, id),
+      seccompCache: cache,
+    };
+  } catch (error) {
+    // nothing has been mounted, and no file of a mapped id has been made yet
+    if (isNew) rmSync(directory, { recursive: true, force: true });
+    rmSync(runDirectory(context, id), { recursive: true, force: true });
+    closeSync(lockFd);
+    throw error;
+  }
+}
+
+/** Hold the lock that says "alive", from now to the supervisor's end. Throws `already-running`. */
+function lockRunDirectory(context: Context, id: string): number {
+  const directory = runDirectory(context, id);
+  for (;;) {
+    makePrivateDirectory(directory, context.uid);
+    const fd = tryLock(directory);
+    if (fd === null) {
+      throw new EngineError("already-running", "start container", id.slice(0, 12), "it is running", { exitCode: 1 });
+    }
+    if (isStillThere(fd, directory)) return fd;
+    closeSync(fd); // another process removed it between the two calls
+  }
+}
+
+function isStillThere(fd: number, path: string): boolean {
+  const now = statSync(path, { throwIfNoEntry: false });
+  return now !== undefined && now.ino === fstatSync(fd).ino;
+}
+
+function logTarget(context: Context, id: string, spec: ContainerSpec): LogTarget | null {
+  const { Type, Config } = spec.HostConfig.LogConfig;
+  if (Type === "none") return null;
+  return {
+    path: logFile(context, id),
+    maxSizeBytes: Config["max-size"] === undefined ? 0 : parseBytes("log option max-size", Config["max-size"]),
+    maxFiles: Config["max-file"] === undefined ? 1 : Number(Config["max-file"]),
+  };
+}
+
+/** The hard limit of open files: no process of ours can give a container more. */
+function maxOpenFiles(): number {
+  const line = /^Max open files +\S+ +(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
+  const hard = Number(line?.[1]);
+  return Number.isFinite(hard) ? hard : Number.MAX_SAFE_INTEGER;
+}
