@@ -1,0 +1,31 @@
+import { type Context, createContext } from "../state";
+import type { Globals } from "./globals";
+import type { Io } from "./io";
+
+/** What a command gets besides its arguments. Everything that costs is made when it is first asked for. */
+export type App = {
+  io: Io;
+  globals: Globals;
+  env: Readonly<Record<string, string | undefined>>;
+  /** Paths, database and id maps: what the rooms below cli/ work on. */
+  context: Context;
+};
+
+/** The app of a real process. */
+export function createApp(io: Io, globals: Globals): App {
+  let context: Context | undefined;
+  return {
+    io,
+    globals,
+    env: io.env,
+    get context() {
+      context ??= createContext({
+        env: io.env,
+        config: globals.config,
+        storageDriver: globals.storageDriver,
+        warn: (message) => io.stderr.write(`Warning: ${message}\n`),
+      });
+      return context;
+    },
+  };
+}

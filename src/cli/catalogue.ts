@@ -1,0 +1,82 @@
+import { commands, nouns } from "./commands";
+import type { AnyCommand, Arg, Args, CommandEntry, FlagArg, Noun, PositionalArg } from "./tree";
+
+/** The whole tree with every definition loaded, as help, man pages and completions walk it. */
+
+export type Loaded = {
+  entry: CommandEntry;
+  definition: AnyCommand;
+  /** The name it is shown under: its top-level name where it has one ("ps"), else its path ("system prune"). */
+  name: string;
+};
+
+/** The name a command is shown under. */
+export function shownName({ path, aliases }: CommandEntry): string {
+  return [path, ...aliases].find((each) => !each.includes(" ")) ?? path;
+}
+
+export async function loadCommand(entry: CommandEntry): Promise<Loaded> {
+  const { command } = await entry.load();
+  return { entry, definition: command, name: shownName(entry) };
+}
+
+/** Every command that is not hidden, in the order of the table. */
+export async function loadCommands(table: readonly CommandEntry[] = commands): Promise<Loaded[]> {
+  const all = await Promise.all(table.map(loadCommand));
+  return all.filter(({ definition }) => definition.meta.hidden !== true);
+}
+
+/** The nouns that have commands. */
+export function usedNouns(table: readonly CommandEntry[] = commands): Noun[] {
+  return nouns.filter(({ name }) => table.some(({ path }) => path.startsWith(`${name} `)));
+}
+
+/** The name of a command below a noun, or undefined where it has none there. */
+export function nameBelow(noun: string, { path, aliases }: CommandEntry): string | undefined {
+  return [path, ...aliases].find((each) => each.startsWith(`${noun} `))?.slice(noun.length + 1);
+}
+
+/** The flags of a definition that are shown, in order. */
+export function shownFlags(args: Args): [string, FlagArg][] {
+  return Object.entries(args).filter(
+    (pair): pair is [string, FlagArg] => isFlag(pair[1]) && pair[1].hidden !== true,
+  );
+}
+
+function isFlag(arg: Arg): arg is FlagArg {
+  return arg.type !== "positional";
+}
+
+/** What stands behind a command's name: `[OPTIONS] CONTAINER [CONTAINER...]`. */
+export function usageOf({ meta, args }: AnyCommand): string {
+  if (meta.usage !== undefined) return meta.usage;
+  const parts = shownFlags(args).length > 0 ? ["[OPTIONS]"] : [];
+  for (const [key, arg] of Object.entries(args as Args)) {
+    if (arg.type === "positional") parts.push(positionalUsage(key, arg));
+  }
+  return parts.join(" ");
+}
+
+function positionalUsage(key: string, arg: PositionalArg): string {
+  const name = arg.valueHint ?? key.toUpperCase();
+  if (arg.rest === true) return arg.required === false ? `[${name}...]` : `${name} [${name}...]`;
+  return arg.required === false ? `[${name}]` : name;
+}
+
+/** The value's name as it is shown behind a flag: ` NAME`, `[=NAME]`, or nothing. */
+export function valueUsage(arg: FlagArg): string {
+  if (arg.type === "boolean") return "";
+  return arg.type === "string" && arg.optional !== undefined ? `[=${arg.valueHint}]` : ` ${arg.valueHint}`;
+}
+
+/** The default in words, or undefined where there is none worth a word. */
+export function defaultOf(arg: FlagArg): string | undefined {
+  if (arg.type === "boolean") return arg.default === true ? "true" : undefined;
+  return arg.default === undefined || arg.default === "" ? undefined : String(arg.default);
+}
+
+/** The values a flag may have, where there are only some. */
+export function choicesOf(arg: Arg): readonly string[] {
+  if (arg.type === "boolean" || arg.type === "int") return [];
+  return typeof arg.value === "object" && "oneOf" in arg.value ? arg.value.oneOf : [];
+}

@@ -1,0 +1,27 @@
+import { attachToContainer, findContainer } from "../../container";
+import { defineCommand } from "../tree";
+import { attachArgs, parseDetachKeys } from "./_attach-options";
+
+export const command = defineCommand({
+  meta: {
+    description: "Attach to the streams of a running container",
+    examples: [{ command: "proa attach job", does: "see its output from now on; ctrl-p ctrl-q leaves it running" }],
+    exitStatuses: [{ status: "N", meaning: "the exit status of the container, when it ended while attached" }],
+    seeAlso: ["proa-logs(1)", "proa-exec(1)"],
+  },
+  args: {
+    "no-stdin": { type: "boolean", description: "Do not attach to its stdin" },
+    ...attachArgs,
+    container: { type: "positional", value: "running-container", description: "Name or id" },
+  },
+  async run({ app, args }) {
+    const row = await findContainer(app.context, "attach", args.container);
+    attachToContainer(app.context, row, {
+      stdin: !args["no-stdin"],
+      stdout: true,
+      stderr: true,
+      detachKeys: parseDetachKeys(args["detach-keys"]),
+      sigProxy: args["sig-proxy"],
+    });
+  },
+});

@@ -1,0 +1,56 @@
+import { findContainer, readLog } from "../../container";
+import { EngineError } from "../../error";
+import { defineCommand } from "../tree";
+
+export const command = defineCommand({
+  meta: {
+    description: "Show the output of a container",
+    examples: [
+      { command: "proa logs -f web", does: "show it as it comes, until the container ends" },
+      { command: "proa logs --tail 20 --since 10m web", does: "the last lines of the last ten minutes" },
+    ],
+    seeAlso: ["proa-attach(1)"],
+  },
+  args: {
+    follow: { type: "boolean", alias: "f", description: "Go on as output comes, until the container ends" },
+    tail: { type: "string", alias: "n", valueHint: "LINES", default: "all", description: "Lines from the end" },
+    since: { type: "string", valueHint: "TIME", description: "Only what came later: a time, or a duration such as 10m" },
+    until: { type: "string", valueHint: "TIME", description: "Only what came earlier" },
+    timestamps: { type: "boolean", alias: "t", description: "Show the time of each line" },
+    container: { type: "positional", value: "container", description: "Name or id" },
+  },
+  async run({ app, args }) {
+    const { context, io } = app;
+    const row = await findContainer(context, "logs", args.container);
+    const options = {
+      follow: args.follow,
+      tail: tailOf(args.tail),
+      sinceMs: args.since === undefined ? undefined : timeOf("since", args.since, context.now()),
+      untilMs: args.until === undefined ? undefined : timeOf("until", args.until, context.now()),
+    };
+    await readLog(context, row, options, (line) => {
+      const text = args.timestamps ? `${line.time} ${line.log}` : line.log;
+      (line.stream === "stderr" ? io.stderr : io.stdout).write(text);
+    });
+  },
+});
+
+function tailOf(text: string): number | undefined {
+  if (text === "all" || text.startsWith("-")) return undefined;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new EngineError("invalid", "tail", text, 'expected a number or "all"');
+}
+
+const UNIT_MS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
+
+/** A time (RFC 3339, a date, seconds since the epoch) or a duration before `now` (Go's: 1h30m). Milliseconds since the epoch. */
+function timeOf(what: string, text: string, now: number): number {
+  if (/^(\d+(\.\d+)?(ms|h|m|s))+$/.test(text)) {
+    const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)];
+    return now - parts.reduce((sum, [, number, unit]) => sum + Number(number) * (UNIT_MS[unit ?? ""] ?? 0), 0);
+  }
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
+  const time = Date.parse(text);
+  if (!Number.isNaN(time)) return time;
+  throw new EngineError("invalid", what, text, "expected a time such as 2026-01-31T12:00:00Z or a duration such as 10m");
+}

@@ -1,0 +1,63 @@
+import { writeFileSync } from "node:fs";
+import { EngineError } from "../../error";
+import { runContainer } from "../../container";
+import { defineCommand } from "../tree";
+import { attachArgs, consoleSize, parseDetachKeys, requireTerminal } from "./_attach-options";
+import { createArgs, specFrom } from "./_create-options";
+import { refuseExisting, resolveSource } from "./_source";
+
+export const command = defineCommand({
+  meta: {
+    description: "Create a container and start it",
+    details:
+      "The container's output is shown until it ends, and its exit status is proa's; with --detach the id is printed and the container runs on. Options end at the image's name.",
+    usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+    examples: [
+      { command: "proa run --rm hello", does: "run the image that comes with proa; no network needed" },
+      { command: "proa run -it --rm debian bash", does: "a shell in a Debian, removed when it ends" },
+      { command: "proa run -d --name web nginx", does: "a server that runs on; proa logs -f web shows its output" },
+      { command: "proa run --rm --rootfs / ls /", does: "a program of this host, which cannot change the host's files" },
+      { command: "echo data | proa run -i --rm debian cat", does: "stdin from a pipe" },
+    ],
+    exitStatuses: [
+      { status: "126", meaning: "the command cannot be executed" },
+      { status: "127", meaning: "the command was not found in the container" },
+      { status: "128+N", meaning: "the command was ended by signal N" },
+    ],
+    seeAlso: ["proa-create(1)", "proa-exec(1)", "proa-pull(1)"],
+  },
+  args: {
+    detach: { type: "boolean", alias: "d", description: "Run in the background and print the id" },
+    attach: { type: "string", alias: "a", multiple: true, valueHint: "STREAM", value: { oneOf: ["stdin", "stdout", "stderr"] }, description: "Attach to stdin, stdout or stderr only" },
+    ...attachArgs,
+    ...createArgs,
+  },
+  interspersed: false,
+  async run({ app, args, given }) {
+    if (args.detach && args.attach.length > 0) {
+      throw new EngineError("invalid", "run", "--detach and --attach", "conflicting options");
+    }
+    const only = (stream: "stdin" | "stdout" | "stderr") => args.attach.length === 0 || args.attach.includes(stream);
+    const attached = args.detach
+      ? { stdin: false, stdout: false, stderr: false }
+      : { stdin: args.interactive && only("stdin"), stdout: only("stdout"), stderr: only("stderr") };
+    requireTerminal(app.io, args.tty, attached.stdin);
+    const detachKeys = parseDetachKeys(args["detach-keys"]);
+    const asked = specFrom(args, given, app.env, attached);
+    if (args.cidfile !== undefined) refuseExisting(args.cidfile);
+    const { source, imageId, spec } = await resolveSource(app, asked, args);
+    await runContainer(
+      app.context,
+      { name: args.name ?? "", spec, imageId },
+      source,
+      {
+        attach: args.detach ? null : { ...attached, detachKeys, sigProxy: args["sig-proxy"] && !args.tty },
+        printId: args.detach,
+        consoleSize: args.tty ? consoleSize(app.io) : undefined,
+      },
+      (id) => {
+        if (args.cidfile !== undefined) writeFileSync(args.cidfile, id, { flag: "wx" });
+      },
+    );
+  },
+});

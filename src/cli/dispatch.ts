@@ -1,0 +1,129 @@
+import { indexFlags, readArgs, readFlags, usageError } from "./args";
+import { commands, nouns } from "./commands";
+import { type Found, findCommand, program } from "./find";
+import { type Globals, globalArgs, globalsOf } from "./globals";
+import type { Io } from "./io";
+import { reportError } from "./report";
+import { didYouMean } from "./suggest";
+import type { AnyCommand, Args, Values } from "./tree";
+
+type GlobalValues = Values<typeof globalArgs>;
+
+/** What a command line asks for. */
+type Asked =
+  | { kind: "version" }
+  | { kind: "help"; topic: readonly string[] }
+  | { kind: "command"; found: Found; typed: string; rest: readonly string[] };
+
+const rootArgs = {
+  ...globalArgs,
+  version: { type: "boolean", alias: "v", description: "Print the version and exit" },
+} as const satisfies Args;
+
+/**
+ * Run a command line.
+ *
+ * @param argv the words behind the program's name
+ * @returns the exit status; errors are already reported
+ */
+export async function runCommandLine(argv: readonly string[], io: Io): Promise<number> {
+  const context = { typed: program, debug: false };
+  try {
+    return await dispatch(argv, io, context);
+  } catch (error) {
+    return reportError(io, error, context);
+  }
+}
+
+type Context = { typed: string; debug: boolean };
+
+async function dispatch(argv: readonly string[], io: Io, context: Context): Promise<number> {
+  if (argv.some((word) => word.includes("\uFFFD"))) (await import("./_utf8")).refuseNonUtf8(argv);
+  const before = readRoot(argv);
+  context.debug = before.globals.debug === true;
+  const asked = resolve(before.words, before, context);
+  if (asked.kind === "version") {
+    const { versionLine } = await import("./_version");
+    io.stdout.write(`${versionLine}\n`);
+    return 0;
+  }
+  if (asked.kind === "help") return printHelp(asked.topic, io);
+  const { command } = await asked.found.entry.load();
+  if (command.parsed === false) {
+    const [key = "rest"] = Object.keys(command.args); // its only argument: all the words
+    return call(command, { [key]: asked.rest }, new Set(), io, before.globals, asked.typed);
+  }
+  const reading = readArgs(command as AnyCommand, asked.rest, asked.typed, globalArgs);
+  if (reading.help) return printHelp(asked.found.entry.path.split(" "), io, asked.typed);
+  const globals = { ...before.globals, ...reading.behind };
+  context.debug = globals.debug === true;
+  return call(command, reading.args, reading.given, io, globals, asked.typed);
+}
+
+async function call(
+  command: AnyCommand,
+  args: Record<string, unknown>,
+  given: ReadonlySet<string>,
+  io: Io,
+  globals: Partial<GlobalValues>,
+  typed: string,
+): Promise<number> {
+  const { createApp } = await import("./app"); // opens the way to the engine: not for help, not for a usage error
+  const app = createApp(io, withDefaults(globals));
+  return (await command.run({ app, args, given, typed })) ?? 0;
+}
+
+function withDefaults(globals: Partial<GlobalValues>): Globals {
+  return globalsOf({ config: undefined, debug: false, "storage-driver": undefined, ...globals });
+}
+
+type Root = { globals: Partial<GlobalValues>; words: string[]; version: boolean; help: boolean };
+
+/** Read the options in front of the verb. */
+function readRoot(argv: readonly string[]): Root {
+  const root: Root = { globals: {}, words: [...argv], version: false, help: false };
+  if (argv[0] !== undefined && !argv[0].startsWith("-")) return root; // the usual case, without an index
+  const raw = readFlags(argv, indexFlags(rootArgs), false);
+  root.help = raw.help;
+  // `proa --help run` asks about run.
+  const behindHelp = argv.findIndex((word) => word === "--help" || word === "-h") + 1;
+  root.words = raw.help ? argv.slice(behindHelp).filter((word) => !word.startsWith("-")) : raw.positionals;
+  const values: Record<string, unknown> = {};
+  for (const { flag, value } of raw.flags) values[flag.key] = value;
+  root.version = values.version === true;
+  delete values.version;
+  root.globals = values;
+  return root;
+}
+
+function resolve(words: readonly string[], root: Root, context: Context): Asked {
+  if (root.version) return { kind: "version" };
+  const [first, second] = words;
+  if (root.help || first === undefined) return { kind: "help", topic: words };
+  const found = findCommand(words);
+  if (found !== undefined) {
+    const typed = [program, ...words.slice(0, found.words)].join(" ");
+    context.typed = typed;
+    return { kind: "command", found, typed, rest: words.slice(found.words) };
+  }
+  if (!nouns.some((noun) => noun.name === first)) throw unknownCommand("", first);
+  context.typed = `${program} ${first}`;
+  if (second === undefined || second === "--help" || second === "-h") return { kind: "help", topic: [first] };
+  if (second.startsWith("-")) throw usageError(`unknown flag: ${second}`);
+  throw unknownCommand(`${first} `, second);
+}
+
+function unknownCommand(noun: string, word: string): Error {
+  const names = commands
+    .flatMap((entry) => [entry.path, ...entry.aliases])
+    .filter((path) => path.startsWith(noun) && !path.startsWith("_"))
+    .map((path) => path.slice(noun.length).split(" ")[0] ?? "");
+  const dress = (name: string) => `"${program} ${noun}${name}"`;
+  return usageError(`unknown command: ${program} ${noun}${word}`, didYouMean(word, new Set(names), dress));
+}
+
+async function printHelp(topic: readonly string[], io: Io, typed?: string): Promise<number> {
+  const { helpFor } = await import("./help");
+  io.stdout.write(await helpFor(topic, { columns: io.stdout.columns, typed }));
+  return 0;
+}

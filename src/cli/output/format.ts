@@ -1,0 +1,143 @@
+import { EngineError } from "../../error";
+import { suggest } from "../suggest";
+import { alignTabs, oneLine } from "./table";
+import { type Template, TemplateError } from "./template";
+
+/** A field of a row: what `{{.NAME}}` gives and what stands over its column. */
+export type Field<T> = {
+  /** Title of the column: "CONTAINER ID". */
+  readonly header: string;
+  /** The cell. A function is a method of the template: `{{.Label "key"}}`. */
+  readonly value: (row: T, more: { noTrunc: boolean }) => unknown;
+};
+
+export type RowsOptions<T> = {
+  /** All fields of a row, under the names that formats use. */
+  fields: Readonly<Record<string, Field<T>>>;
+  /** Names of the fields shown without `--format`. */
+  columns: readonly string[];
+  /** The only field printed with `--quiet`, one a line. */
+  quietField: string;
+  quiet?: boolean;
+  noTrunc?: boolean;
+  /** As the user wrote it: "", "table", "json", "table TEMPLATE" or TEMPLATE. */
+  format?: string | undefined;
+};
+
+/**
+ * Rows as docker prints them: a table with titles by default, `json` an object a line, a Go template a line each, and
+ * `table TEMPLATE` the same aligned under titles. Each line ends in a line end.
+ *
+ * @throws usage with Go's words where the template cannot be parsed or executed
+ */
+export async function formatRows<T>(rows: readonly T[], options: RowsOptions<T>): Promise<string> {
+  const { fields, columns, quietField, noTrunc = false } = options;
+  const format = unescapeTabs((options.format ?? "").trim());
+  const more = { noTrunc };
+  if (options.quiet === true && (format === "" || format === "table")) {
+    return lines(rows.map((row) => cell(fields[quietField]?.value(row, more))));
+  }
+  if (format === "" || format === "table") {
+    const titles = columns.map((name) => fields[name]?.header ?? name);
+    const body = rows.map((row) => columns.map((name) => cell(fields[name]?.value(row, more))).join("\t"));
+    return alignTabs(lines([titles.join("\t"), ...body]));
+  }
+  const isTable = /^table\s/.test(format);
+  const source = isTable
+    ? format.slice("table".length).trimStart()
+    : format === "json"
+      ? "{{json .}}"
+      : format;
+  const template = await parseFormat(source);
+  const names = Object.keys(fields);
+  const body = rows.map((row) => runFormat(template, rowValue(row, fields, more), names));
+  if (!isTable) return lines(body);
+  const header = runHeader(template, fields);
+  return alignTabs(lines([header, ...body]));
+}
+
+/**
+ * Documents as `inspect` prints them: a JSON array with four spaces of indent, `json` the same without, or a template
+ * executed on each, a line each.
+ */
+export async function formatDocuments(
+  documents: readonly unknown[],
+  format?: string | undefined,
+): Promise<string> {
+  if (format === undefined || format === "") return `${JSON.stringify(documents, undefined, 4)}\n`;
+  if (format === "json") return `${JSON.stringify(documents)}\n`;
+  const template = await parseFormat(unescapeTabs(format));
+  const { goDocument } = await import("./_go-document");
+  return lines(
+    documents.map((document) => {
+      const names = typeof document === "object" && document !== null ? Object.keys(document) : [];
+      return runFormat(template, goDocument(document), names);
+    }),
+  );
+}
+
+/** A shell leaves `\t` and `\n` in a format as they are: docker reads them as tab and line end. */
+function unescapeTabs(format: string): string {
+  return format.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
+}
+
+async function parseFormat(source: string): Promise<Template> {
+  const { parse } = await import("./template");
+  try {
+    return parse(source);
+  } catch (error) {
+    throw formatError(error, []);
+  }
+}
+
+function runFormat(template: Template, value: unknown, names: readonly string[]): string {
+  try {
+    return template.execute(value);
+  } catch (error) {
+    throw formatError(error, names);
+  }
+}
+
+function runHeader<T>(template: Template, fields: Readonly<Record<string, Field<T>>>): string {
+  const titles: Record<string, unknown> = { Label: labelTitle };
+  for (const [name, field] of Object.entries(fields)) {
+    if (name !== "Label") titles[name] = field.header;
+  }
+  try {
+    return template.executeHeader(titles);
+  } catch (error) {
+    throw formatError(error, Object.keys(fields));
+  }
+}
+
+/** The title over `{{.Label "com.example.some-key"}}`: `some key`. */
+function labelTitle(key: unknown): string {
+  return (String(key).split(".").at(-1) ?? "").replace(/[-_]/g, " ");
+}
+
+function rowValue<T>(row: T, fields: Readonly<Record<string, Field<T>>>, more: { noTrunc: boolean }): object {
+  const value = {};
+  for (const [name, field] of Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    // Only what a template asks for is worked out.
+    Object.defineProperty(value, name, { enumerable: true, get: () => field.value(row, more) });
+  }
+  return value;
+}
+
+function formatError(error: unknown, names: readonly string[]): unknown {
+  if (!(error instanceof TemplateError)) return error;
+  const what = error.phase === "parse" ? "template parsing error" : "failed to execute template";
+  const missing = /no entry for key "([^"]*)"/.exec(error.message)?.[1];
+  const near = missing === undefined ? undefined : suggest(missing, names)[0];
+  return new EngineError("usage", what, "", error.message, {
+    hint: near === undefined ? undefined : `did you mean .${near}?`,
+  });
+}
+
+function cell(value: unknown): string {
+  return typeof value === "string" ? oneLine(value) : value == null ? "" : String(value);
+}
+
+function lines(all: readonly string[]): string {
+  return all.map((line) => `${line}\n`).join("");
+}

@@ -1,0 +1,48 @@
+/** Steps from `a` to `b`, where a step inserts, deletes, replaces a letter or swaps two neighbours. */
+export function editDistance(a: string, b: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      let best = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + same);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        best = Math.min(best, (beforeLast[j - 2] ?? 0) + 1);
+      }
+      row.push(best);
+    }
+    beforeLast = last;
+    last = row;
+  }
+  return last[b.length] ?? 0;
+}
+
+/**
+ * The names that were probably meant, nearest first, at most three; empty when none is near. A name that begins with what
+ * was typed counts as near.
+ */
+export function suggest(typed: string, names: Iterable<string>): string[] {
+  const limit = Math.max(1, Math.min(3, Math.floor(typed.length / 3)));
+  const near: { name: string; distance: number }[] = [];
+  for (const name of names) {
+    const distance = editDistance(typed, name);
+    const begins = typed.length >= 3 && name.startsWith(typed);
+    if (distance <= limit) near.push({ name, distance });
+    else if (begins) near.push({ name, distance: limit + 1 });
+  }
+  near.sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1));
+  return near.slice(0, 3).map((found) => found.name);
+}
+
+/** `did you mean X?`, `did you mean X or Y?`, or undefined. */
+export function didYouMean(
+  typed: string,
+  names: Iterable<string>,
+  dress = (name: string) => name,
+): string | undefined {
+  const found = suggest(typed, names).map(dress);
+  const last = found.pop();
+  if (last === undefined) return undefined;
+  return `did you mean ${found.length === 0 ? last : `${found.join(", ")} or ${last}`}?`;
+}

@@ -1,0 +1,193 @@
+import { describe, expect, test } from "bun:test";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { App } from "../../src/cli/app";
+import { complete, directives, printCompletion } from "../../src/cli/completion";
+import { completionScript, type Shell } from "../../src/cli/completion-scripts";
+import { providers } from "../../src/cli/providers";
+import { proaPath, startPty, useEngine } from "../harness";
+
+const engine = useEngine();
+const app = {} as App; // the kinds asked for here need none of it
+
+async function values(...words: string[]): Promise<string[]> {
+  return (await complete(app, words)).candidates.map(({ value }) => value);
+}
+
+describe("complete()", () => {
+  test("offers commands and nouns, those below a noun, and nothing behind what is none", async () => {
+    expect(await values("")).toContain("run");
+    expect(await values("")).toContain("container");
+    expect(await values("ru")).toEqual(["run"]);
+    expect(await values("container", "l")).toEqual(["ls", "logs"]);
+    expect(await values("nope", "")).toEqual([]);
+    expect(await values("")).not.toContain("__complete");
+  });
+
+  test("finds the command behind global options", async () => {
+    expect(await values("-D", "--config", "/x", "container", "ru")).toEqual(["run"]);
+    expect(await values("--storage-driver", "v")).toEqual(["vfs"]);
+    expect(await values("--storage-driver=v")).toEqual(["--storage-driver=vfs"]);
+  });
+
+  test("offers long flags, and short ones only behind a single dash", async () => {
+    expect(await values("run", "--net")).toEqual(["--network"]);
+    expect(await values("run", "-i")).toEqual(["-i"]);
+    const all = await values("run", "-");
+    expect(all).toContain("-i");
+    expect(all).toContain("--debug");
+    expect(all).toContain("--help");
+  });
+
+  test("offers the values of a flag in each way of writing it", async () => {
+    expect(await values("run", "--pull", "al")).toEqual(["always"]);
+    expect(await values("run", "--pull=al")).toEqual(["--pull=always"]);
+    expect(await values("run", "--rm=")).toEqual(["--rm=true", "--rm=false"]);
+    expect(await values("run", "-ia", "std")).toEqual(["stdin", "stdout", "stderr"]);
+    expect(await values("run", "--cap-add", "NET_A")).toEqual(["NET_ADMIN"]);
+    expect(await values("kill", "-s", "HU")).toEqual(["HUP"]);
+  });
+
+  test("offers no flag behind the first positional of run, behind -- and as the value of a flag", async () => {
+    expect(await values("run", "img", "--")).toEqual([]);
+    expect(await values("run", "--", "-")).toEqual([]);
+    expect(await values("run", "--name", "-")).toEqual([]);
+    expect(await values("rm", "name", "--fo")).toEqual(["--force"]);
+  });
+
+  test("leaves files and directories to the shell", async () => {
+    expect((await complete(app, ["run", "--env-file", "x"])).directive).toBe(0);
+    expect((await complete(app, ["run", "-v", "x"])).directive).toBe(directives.onlyDirectories);
+  });
+
+  test("asks the provider of a kind, leaves out what does not fit or is there, and is silent when it fails", async () => {
+    const original = providers.container;
+    try {
+      providers.container = ({ before }) => [
+        { value: "web", description: `behind ${before.length}` },
+        { value: "db" },
+        { value: "web2" },
+      ];
+      expect((await complete(app, ["rm", "db", "w"])).candidates).toEqual([
+        { value: "web", description: "behind 1" },
+        { value: "web2" },
+      ]);
+      expect(await values("rm", "web", "")).toEqual(["db", "web2"]);
+      providers.container = () => {
+        throw new Error("no database");
+      };
+      expect(await complete(app, ["rm", ""])).toEqual({ candidates: [], directive: directives.noFiles });
+    } finally {
+      if (original === undefined) delete providers.container;
+      else providers.container = original;
+    }
+  });
+
+  test("never throws, whatever the words", async () => {
+    for (const words of [
+      [],
+      ["--"],
+      ["-"],
+      ["--="],
+      ["run", "-\u{1F600}"],
+      ["container"],
+      ["help", "run", ""],
+    ]) {
+      expect((await complete(app, words)).candidates).toBeArray();
+    }
+  });
+});
+
+test("printCompletion() prints a candidate a line, its description behind a tab, and the directive", () => {
+  const completion = { candidates: [{ value: "a", description: "x\ty\nz" }, { value: "b" }], directive: 4 };
+  expect(printCompletion(completion)).toBe("a\tx y z\nb\n:4\n");
+});
+
+const folder = resolve(import.meta.dir, "../../completions");
+const files: Record<Shell, string> = { bash: "proa.bash", zsh: "_proa", fish: "proa.fish" };
+
+describe("completion scripts", () => {
+  for (const [shell, file] of Object.entries(files) as [Shell, string][]) {
+    test(`completions/${file} is what proa completion ${shell} prints`, async () => {
+      expect(readFileSync(join(folder, file), "utf8")).toBe(completionScript(shell));
+      expect(await engine.ok(["completion", shell])).toBe(completionScript(shell).trimEnd());
+    });
+
+    test.skipIf(Bun.which(shell) === null)(
+      `completions/${file} has no error of syntax [needs ${shell}]`,
+      () => {
+        const result = Bun.spawnSync([shell, "-n", join(folder, file)]);
+        expect(result.stderr.toString()).toBe("");
+        expect(result.exitCode).toBe(0);
+      },
+    );
+  }
+
+  test.skipIf(Bun.which("shellcheck") === null)(
+    "completions/proa.bash passes shellcheck [needs shellcheck]",
+    () => {
+      expect(Bun.spawnSync(["shellcheck", "-s", "bash", join(folder, files.bash)]).stdout.toString()).toBe(
+        "",
+      );
+    },
+  );
+});
+
+/** Type into a real shell and press Tab. */
+describe("in a shell", () => {
+  const commandsOf: Record<Shell, string[]> = {
+    bash: ["bash", "--norc", "--noprofile", "-i"],
+    zsh: ["zsh", "-f", "-i"],
+    fish: ["fish", "--no-config", "-i"],
+  };
+  const start: Record<Shell, string> = {
+    bash: `source ${join(folder, files.bash)}`,
+    zsh: `autoload -U compinit; compinit -u -D; source ${join(folder, files.zsh)}`,
+    fish: `source ${join(folder, files.fish)}`,
+  };
+
+  for (const shell of Object.keys(files) as Shell[]) {
+    test.skipIf(Bun.which(shell) === null)(
+      `${shell} completes commands, flags, values, quotes and files [needs ${shell}]`,
+      async () => {
+        const home = join(engine.sandbox.directory, shell);
+        mkdirSync(join(home, "bin"), { recursive: true });
+        symlinkSync(proaPath, join(home, "bin/proa"));
+        writeFileSync(join(home, "environment-file"), "");
+        const terminal = startPty(commandsOf[shell], {
+          env: {
+            ...engine.sandbox.env,
+            HOME: home,
+            PATH: `${join(home, "bin")}:${process.env.PATH ?? "/usr/bin:/bin"}`,
+            TERM: "xterm",
+            PS1: "$ ",
+          },
+          cwd: home,
+          cols: 120,
+        });
+        try {
+          terminal.write(`${start[shell]}; echo rea''dy\r`);
+          await terminal.waitFor("ready\r\n");
+          // Each line is completed, then printed by echo so that the screen's redrawing does not matter.
+          const cases: [typed: string, completed: string][] = [
+            ["proa conta", "proa container"],
+            ["proa run --cap-add SYS_PT", "proa run --cap-add SYS_PTRACE"],
+            ["proa run --pull=al", "proa run --pull=always"],
+            ["proa container run --read", "proa container run --read-only"],
+            ["proa run --env-file envi", "proa run --env-file environment-file"],
+            ["proa -D kill -s WIN", "proa -D kill -s WINCH"],
+          ];
+          for (const [typed, completed] of cases) {
+            terminal.write(`${typed}\t`);
+            await Bun.sleep(400); // the shell reads its keys one by one; there is nothing to wait for
+            terminal.write("\x01echo '[' \x05 ']'\r"); // to the start of the line, to its end
+            expect((await terminal.waitFor(/\r\n\[ [^\r]* \]\r/)).trim()).toBe(`[ ${completed} ]`);
+          }
+        } finally {
+          terminal.kill("SIGKILL");
+        }
+      },
+      30_000,
+    );
+  }
+});

@@ -1,0 +1,22 @@
+import { expect, test } from "bun:test";
+import { didYouMean, editDistance, suggest } from "../../src/cli/suggest";
+
+test("editDistance() counts insertions, deletions, replacements and swaps", () => {
+  expect(editDistance("", "abc")).toBe(3);
+  expect(editDistance("name", "name")).toBe(0);
+  expect(editDistance("nmae", "name")).toBe(1);
+  expect(editDistance("kitten", "sitting")).toBe(3);
+});
+
+test("suggest() gives near names, nearest first, and nothing when none is near", () => {
+  expect(suggest("verison", ["version", "run", "rm"])).toEqual(["version"]);
+  expect(suggest("rnu", ["run", "rm", "rmi"])).toEqual(["run"]);
+  expect(suggest("cont", ["container", "run"])).toEqual(["container"]);
+  expect(suggest("xyzzy", ["container", "run"])).toEqual([]);
+});
+
+test("didYouMean() makes a question of it", () => {
+  expect(didYouMean("imges", ["images", "run"])).toBe("did you mean images?");
+  expect(didYouMean("rmm", ["rmi", "rm", "run"])).toBe("did you mean rm or rmi?");
+  expect(didYouMean("zzz", ["images"])).toBeUndefined();
+});
