@@ -33,6 +33,12 @@ as_engine_user() {
 		env -i "${environment[@]}" sh -c 'cd "$1" && shift && exec "$@"' sh "$dir" "$@")
 }
 
+# Bring dist/proa up to date; one at a time, as the objects in native/build are shared.
+build() {
+	mkdir -p "$ROOT/dist"
+	flock "$ROOT/dist" "$BUN" "$ROOT/.dev/build.ts"
+}
+
 home_of_engine_user() { getent passwd "$ENGINE_USER" | cut -d: -f6; }
 
 # stage: a copy of the tree where the unprivileged user can read it (the clone may lie in a directory that only root enters), for

@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { debianMissing, prepareDebian } from "../test/harness";
 
 const TIMEOUT_MS = 60_000; // of one test; a machine under load is slow, a hang is longer
@@ -62,22 +62,21 @@ function readSummary(output: string): { pass: number; fail: number; skip: number
 
 async function runTests(): Promise<{ pass: number; fail: number; skip: number }> {
   const isRoot = part === "root";
-  const files = args.filter((arg) => !arg.startsWith("-") && existsSync(arg));
-  const others = args.filter((arg) => !files.includes(arg));
-  const rootFiles = [...new Bun.Glob("test/**/*.root.test.ts").scanSync(".")];
-  const isOf = (file: string): boolean => file.endsWith(".root.test.ts") === isRoot;
-  const selected = files.length > 0 ? files.filter((file) => statSync(file).isDirectory() || isOf(file)) : [];
-  if (files.length > 0 && selected.length === 0) return { pass: 0, fail: 0, skip: 0 };
-  if (isRoot && files.length === 0) {
-    if (rootFiles.length === 0) return { pass: 0, fail: 0, skip: 0 };
-    selected.push(...rootFiles);
-  }
+  const isOfPart = (file: string): boolean => file.endsWith(".root.test.ts") === isRoot;
+  const named = args.filter((arg) => !arg.startsWith("-") && existsSync(arg));
+  const others = args.filter((arg) => !named.includes(arg));
+  const below = (directory: string): string[] =>
+    [...new Bun.Glob("**/*.test.ts").scanSync(directory)].sort().map((file) => join(directory, file));
+  const selected = (named.length > 0 ? named : ["test"])
+    .flatMap((path) => (statSync(path).isDirectory() ? below(path) : [path]))
+    .filter(isOfPart);
+  if (selected.length === 0) return { pass: 0, fail: 0, skip: 0 };
 
   const command = [
     process.execPath,
     "test",
     `--timeout=${TIMEOUT_MS}`,
-    ...(isRoot ? [] : ["--parallel=2", "--path-ignore-patterns=**/*.root.test.ts"]),
+    ...(isRoot ? [] : ["--parallel=2"]),
     ...others,
     ...selected.map((file) => `./${file.replace(/^\.\//, "")}`),
   ];

@@ -73,6 +73,7 @@ __proa_complete() {
     fi
     for candidate in "${answer[@]}"; do
         candidate=${candidate#"$cut"}
+        [[ -n $candidate ]] || continue
         [[ -n $quote ]] || printf -v candidate %q "$candidate"
         COMPREPLY+=("$candidate")
     done

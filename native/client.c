@@ -40,6 +40,7 @@ struct foreground {
 	bool started, raw;
 	struct termios saved;
 	int status;                /* of the process, once >= 0 */
+	int failed;                /* errno of output that could not be written (a full disk), or 0 */
 	unsigned char chunk[CHUNK_BYTES];
 	unsigned char typed[CHUNK_BYTES];
 	unsigned char scanned[CHUNK_BYTES + DETACH_KEYS_LIMIT];
@@ -403,7 +404,18 @@ static bool take_stdin(struct foreground *front, bool hung_up)
 	return detached;
 }
 
-/* After a failed write: wait, or give the sink up. What the process writes is then dropped, so that it can go on. */
+/* Nobody reads the output any more: the process is told as its pipe would tell it, or we end as a program of its own would. */
+static void reader_is_gone(struct foreground *front, const struct sink *sink)
+{
+	unsigned char stream = sink == &front->sinks[0] ? WIRE_WANTS_STDOUT : WIRE_WANTS_STDERR;
+
+	if (front->options->owns_output)
+		send_control(front, WIRE_CLOSE, &stream, 1);
+	else if (!front->failed)
+		die_by(front, SIGPIPE);
+}
+
+/* After a failed write: wait, or give the sink up. */
 static void sink_failed(struct foreground *front, struct sink *sink)
 {
 	if (errno == EAGAIN) {
@@ -412,8 +424,11 @@ static void sink_failed(struct foreground *front, struct sink *sink)
 	}
 	if (errno == EINTR)
 		return;
+	if (errno != EPIPE)
+		front->failed = errno;
 	sink->wanted = false;
 	front->chunk_start = front->chunk_end = 0;
+	reader_is_gone(front, sink);
 }
 
 /* Write what is in the chunk to SINK. */
@@ -556,6 +571,8 @@ static int turn(struct foreground *front, struct err *err)
 		front->waits_for = NULL;
 		write_chunk(front, sink);
 	}
+	if (front->failed && !front->options->owns_output)
+		return err_set(err, front->failed, "write output", "standard streams");
 	if (front->waits_for == NULL && (slots[SLOT_SINK].revents || (slots[SLOT_DATA].revents & ~POLLOUT)))
 		return take_frames(front, err);
 	return 0;
@@ -590,6 +607,8 @@ int client_run(const struct client_options *options, const struct client_connect
 		if (write(STDERR_FILENO, "read escape sequence\n", 21) < 0)
 			r = 1; /* nobody there to read it */
 	}
+	if (r == 2 && front->failed)
+		r = err_set(err, front->failed, "write output", "standard streams");
 	r = r == 2 ? front->status : r == 1 ? 0 : r;
 	close(front->signal_fd);
 	free(front);

@@ -24,6 +24,7 @@ struct client_options {
 	bool terminal;            /* the process has one */
 	bool hangs_up;            /* when our terminal goes, so does the process's */
 	bool redraws;             /* joined later: have the process draw its screen again */
+	bool owns_output;         /* it is kept nowhere else: when its reader goes, the process is to see a broken pipe */
 	struct detach_scan keys;  /* used with a terminal only: elsewhere every byte is data */
 	const char *object;       /* what is talked to, for errors */
 };
@@ -54,7 +55,8 @@ int client_wait_started(const struct client_connection *connection, const char *
 /*
  * Be the foreground until the process has ended or the user leaves; client_block_signals() came before.
  * Return: the exit status (0 after the detach keys), or -errno with ERR: as reported, or that the other side is gone.
- * Ends this process by the signal that ended it where that was not for the process in the container.
+ * Ends this process by the signal that ended it where that was not for the process in the container; by SIGPIPE where nobody reads
+ * the output any more and the process is not to know (`run | head` of a container that lives on with its log).
  */
 int client_run(const struct client_options *options, const struct client_connection *connection, struct err *err);
 

@@ -26,6 +26,8 @@
 struct launch {
 	int request, socket, cache; /* ours: the request's memfd, our end of the pair, the compiled filter or -1 */
 	int stage_socket;           /* the stage's end */
+	const struct bundle *bundle;
+	int join_user;              /* pidfd of the process whose user namespace is to be entered at once, or -1 */
 	pid_t pid;
 	int pidfd, console;
 	struct fuse fuse;
@@ -78,31 +80,45 @@ static int take_stdio(const int stdio[3], struct err *err)
 	return 0;
 }
 
+/*
+ * On the way into a running container: its user namespace first, and in it a mount namespace that is left again, in which the
+ * helper can be sealed.
+ */
+static int enter_user_namespace(int pidfd, struct err *err)
+{
+	if (setns(pidfd, CLONE_NEWUSER) < 0)
+		return err_set(err, errno, "join user namespace of the container", "");
+	return unshare(CLONE_NEWNS) < 0 ? err_set(err, errno, "create mount namespace", "") : 0;
+}
+
 /* The child of launch_start(). It never returns. */
-__attribute__((noreturn)) static void enter_stage(const struct launch *launch, unsigned int flags,
-	const struct bundle *bundle, const int *stdio, const int *kept)
+__attribute__((noreturn)) static void enter_stage(const struct launch *launch, unsigned int flags, const int *stdio,
+	const int *kept)
 {
 	struct stage_message failed = { .kind = STAGE_FAILED };
 	int r = stdio ? take_stdio(stdio, &failed.err) : 0;
+	bool own_mounts = (flags & CLONE_NEWNS) || launch->join_user >= 0;
 
-	if (r == 0 && (flags & CLONE_NEWUSER))
+	if (r == 0 && launch->join_user >= 0)
+		r = enter_user_namespace(launch->join_user, &failed.err);
+	if (r == 0 && ((flags & CLONE_NEWUSER) || launch->join_user >= 0))
 		r = caps_keep(&failed.err);
 	for (; r == 0 && *kept >= 0; kept++)
 		if (fcntl(*kept, F_SETFD, 0) < 0)
 			r = err_set(&failed.err, errno, "keep descriptor", "");
 	if (r == 0)
-		stage_execute(launch->request, launch->stage_socket, flags & CLONE_NEWNS ? bundle->root : NULL, &failed.err);
+		stage_execute(launch->request, launch->stage_socket, own_mounts ? launch->bundle->root : NULL,
+			&failed.err);
 	stage_send(launch->stage_socket, &failed, -1);
 	_exit(125);
 }
 
 /* Start the stage with the namespaces FLAGS; KEPT (ended by -1) are the descriptors that its request names. */
-static int launch_start(struct launch *launch, unsigned int flags, const struct bundle *bundle, const int *stdio,
-	const int *kept, struct err *err)
+static int launch_start(struct launch *launch, unsigned int flags, const int *stdio, const int *kept, struct err *err)
 {
 	launch->pid = stage_fork(flags, &launch->pidfd);
 	if (launch->pid == 0)
-		enter_stage(launch, flags, bundle, stdio, kept);
+		enter_stage(launch, flags, stdio, kept);
 	if (launch->pid < 0) {
 		int code = -launch->pid;
 
@@ -197,10 +213,10 @@ static void launch_kill(struct launch *launch)
 	fuse_stop(&launch->fuse);
 }
 
-static struct launch launch_init(const char *seccomp_cache)
+static struct launch launch_init(const struct bundle *bundle, const char *seccomp_cache)
 {
 	return (struct launch){
-		.request = -1, .socket = -1, .stage_socket = -1, .pidfd = -1, .console = -1, .fuse = FUSE_NONE,
+		.bundle = bundle, .join_user = -1, .request = -1, .socket = -1, .stage_socket = -1, .pidfd = -1, .console = -1, .fuse = FUSE_NONE,
 		.cache = seccomp_cache ? seccomp_open_cache(seccomp_cache) : -1,
 	};
 }
@@ -227,7 +243,8 @@ static int give_directories(const struct container_request *request, struct err 
 
 		if (!directories[i] || stat(directories[i], &st) < 0 || st.st_uid != 0 || uid == 0)
 			continue;
-		if (chown(directories[i], uid, gid) < 0)
+		/* EINVAL, EPERM: root of a user namespace only, in which that id may not even exist. */
+		if (chown(directories[i], uid, gid) < 0 && errno != EINVAL && errno != EPERM)
 			return err_set(err, errno, "give directory to the container's root", directories[i]);
 	}
 	return 0;
@@ -244,7 +261,7 @@ static int open_user_namespace(pid_t pid)
 int container_start(const struct container_request *request, struct container *out, struct err *err)
 {
 	const struct bundle *bundle = request->bundle;
-	struct launch launch = launch_init(request->seccomp_cache);
+	struct launch launch = launch_init(bundle, request->seccomp_cache);
 	const int kept[] = { launch.cache, -1 };
 	struct namespaces namespaces;
 	bool direct;
@@ -263,7 +280,7 @@ int container_start(const struct container_request *request, struct container *o
 	/* With namespaces to be joined first, the stage does that, and forks. */
 	direct = namespaces.n_paths == 0 || request->runtime;
 	if (r == 0)
-		r = launch_start(&launch, direct ? namespaces.fresh & STAGE_EARLY : 0, bundle,
+		r = launch_start(&launch, direct ? namespaces.fresh & STAGE_EARLY : 0,
 			bundle->terminal ? NULL : request->stdio, kept, err);
 	if (r == 0 && direct && (namespaces.fresh & CLONE_NEWUSER))
 		r = write_maps(&launch, bundle, err);
@@ -285,16 +302,20 @@ int container_start(const struct container_request *request, struct container *o
 
 int container_join(const struct join_request *request, pid_t *pid, int *pidfd, int *console_fd, struct err *err)
 {
-	struct launch launch = launch_init(request->seccomp_cache);
+	struct launch launch = launch_init(request->bundle, request->seccomp_cache);
 	const int kept[] = { request->pidfd, launch.cache, -1 };
 	bool terminal = json_is_true(json_object_get(request->process, "terminal"));
-	int r;
+	struct namespaces namespaces;
+	int r = namespaces_parse(request->bundle, &namespaces, err);
 
-	r = launch_open(&launch, json_pack("{s:s,s:n,s:O,s:s*,s:i,s:i}", "bundle", request->bundle->dir, "rootfs", "process",
+	if (r == 0 && ((namespaces.fresh | namespaces.joined) & CLONE_NEWUSER))
+		launch.join_user = request->pidfd;
+	if (r == 0)
+		r = launch_open(&launch, json_pack("{s:s,s:n,s:O,s:s*,s:i,s:i}", "bundle", request->bundle->dir, "rootfs", "process",
 		request->process, "seccompCache", request->seccomp_cache, "seccompFd", launch.cache, "pidfd",
 		request->pidfd), err);
 	if (r == 0)
-		r = launch_start(&launch, 0, request->bundle, terminal ? NULL : request->stdio, kept, err);
+		r = launch_start(&launch, 0, terminal ? NULL : request->stdio, kept, err);
 	if (r == 0)
 		r = launch_finish(&launch, NULL, NULL, err);
 	if (r < 0) {

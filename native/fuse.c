@@ -82,13 +82,18 @@ int fuse_start(struct fuse *fuse, const struct rootfs *rootfs, pid_t pid, int de
 
 void fuse_explain(struct fuse *fuse, struct err *err)
 {
+	char words[4096], *line;
 	ssize_t length;
 
 	if (fuse->pid <= 0 || err->detail[0])
 		return;
-	length = pread(fuse->words, err->detail, sizeof(err->detail) - 1, 0);
-	err->detail[length > 0 ? length : 0] = '\0';
-	err->detail[strcspn(err->detail, "\n")] = '\0';
+	length = pread(fuse->words, words, sizeof(words) - 1, 0);
+	words[length > 0 ? length : 0] = '\0';
+	/* The last line: what comes before are warnings. */
+	while (length > 0 && words[length - 1] == '\n')
+		words[--length] = '\0';
+	line = strrchr(words, '\n');
+	snprintf(err->detail, sizeof(err->detail), "%.*s", (int)sizeof(err->detail) - 1, line ? line + 1 : words);
 }
 
 void fuse_stop(struct fuse *fuse)

@@ -248,7 +248,8 @@ static void stamp(struct log *log)
 /* Keep what is behind DONE of LINE, allocated and now ours, as the unended line of STREAM. */
 static void keep_partial(struct log *log, enum log_stream stream, unsigned char *line, size_t done, size_t len)
 {
-	memmove(line, line + done, len - done);
+	if (done > 0)
+		memmove(line, line + done, len - done);
 	if (len == done) {
 		free(line);
 		line = NULL;

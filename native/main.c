@@ -49,7 +49,7 @@ static void drop_bun_variables(void)
 /* Close every descriptor above 2 that REQUEST does not name. */
 static void close_unnamed(json_t *request)
 {
-	int kept[sizeof(descriptor_keys) / sizeof(*descriptor_keys)];
+	int kept[sizeof(descriptor_keys) / sizeof(*descriptor_keys)] = { 0 };
 	size_t n = 0;
 	unsigned int next = STDERR_FILENO + 1;
 

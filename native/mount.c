@@ -123,13 +123,12 @@ static uint64_t propagation_of(const char *name, bool *recursive)
 /* The attribute NAME, also in its recursive form ("rro"): all that we set is set recursively. */
 static bool read_attribute(struct mount_entry *entry, const char *name)
 {
-	for (int r = 0; r <= (name[0] == 'r'); r++)
-		for (size_t i = 0; i < sizeof(attributes) / sizeof(*attributes); i++)
-			if (strcmp(name + r, attributes[i].name) == 0) {
-				entry->attr_set = (entry->attr_set & ~attributes[i].clear) | attributes[i].set;
-				entry->attr_clr |= attributes[i].clear & MOUNT_ATTR__ATIME;
-				return true;
-			}
+	for (size_t i = 0; i < sizeof(attributes) / sizeof(*attributes); i++)
+		if (strcmp(name, attributes[i].name) == 0 || (name[0] == 'r' && strcmp(name + 1, attributes[i].name) == 0)) {
+			entry->attr_set = (entry->attr_set & ~attributes[i].clear) | attributes[i].set;
+			entry->attr_clr |= attributes[i].clear & MOUNT_ATTR__ATIME;
+			return true;
+		}
 	return false;
 }
 

@@ -455,6 +455,13 @@ static int handle_control(struct relay *relay, struct client *client, uint8_t ty
 		return 0;
 	case WIRE_DETACH:
 		return len == 0 ? -EPIPE : -EPROTO;
+	case WIRE_CLOSE:
+		if (len != 1 || (payload[0] & ~(WIRE_WANTS_STDOUT | WIRE_WANTS_STDERR)))
+			return -EPROTO;
+		for (int i = 0; i < 2; i++)
+			if (payload[0] & (i == 0 ? WIRE_WANTS_STDOUT : WIRE_WANTS_STDERR))
+				close_fd(&relay->out_fd[i]);
+		return 0;
 	default:
 		return -EPROTO;
 	}

@@ -77,11 +77,11 @@ int stage_receive(int socket, struct stage_message *message, int *fd)
 	ssize_t n;
 
 	*fd = -1;
-	do
+	do /* ECONNRESET, once: the peer ended without having read all of ours. What it sent before is still there. */
 		n = recvmsg(socket, &packet, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n <= 0)
-		return n < 0 && errno != ECONNRESET ? -errno : 0;
+		return n < 0 ? -errno : 0;
 	if (packet.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS)
 		memcpy(fd, CMSG_DATA(&control.header), sizeof(int));
 	return n == sizeof(*message) ? 1 : -EPROTO;
@@ -103,7 +103,7 @@ int stage_execute(int request, int socket, const char *empty, struct err *err)
 {
 	char request_text[12], socket_text[12];
 	char *argv[] = { (char *)"proa-helper", (char *)STAGE_VERB, request_text, socket_text, NULL };
-	char *empty[] = { NULL };
+	char *no_environment[] = { NULL };
 	int fd = seal_open(empty, err);
 
 	if (fd < 0)
@@ -112,7 +112,7 @@ int stage_execute(int request, int socket, const char *empty, struct err *err)
 	snprintf(socket_text, sizeof(socket_text), "%d", socket);
 	if (fcntl(request, F_SETFD, 0) < 0 || fcntl(socket, F_SETFD, 0) < 0)
 		return err_set(err, errno, "keep descriptor", "");
-	syscall(SYS_execveat, fd, "", argv, empty, AT_EMPTY_PATH);
+	syscall(SYS_execveat, fd, "", argv, no_environment, AT_EMPTY_PATH);
 	return err_set(err, errno, "execute helper", "");
 }
 
@@ -329,7 +329,8 @@ static int start(struct stage *stage, struct err *err)
 static int join(struct stage *stage, struct err *err)
 {
 	int pidfd = (int)json_integer_value(json_object_get(stage->request, "pidfd"));
-	unsigned int flags = stage->namespaces.fresh | stage->namespaces.joined;
+	/* In its user namespace, if it has one, we are already (container.c). */
+	unsigned int flags = (stage->namespaces.fresh | stage->namespaces.joined) & ~(unsigned int)CLONE_NEWUSER;
 	int r = process_set_oom_score(&stage->process, err);
 
 	if (r == 0)
@@ -339,7 +340,7 @@ static int join(struct stage *stage, struct err *err)
 	if (setns(pidfd, (int)flags) < 0)
 		return err_set(err, errno, "join namespaces of the container", "");
 	close(pidfd);
-	if (flags & CLONE_NEWUSER)
+	if ((stage->namespaces.fresh | stage->namespaces.joined) & CLONE_NEWUSER)
 		r = become_root(err);
 	if (r == 0)
 		r = continue_in_child(stage, 0, err);

@@ -390,6 +390,7 @@ static void __attribute__((noreturn)) supervise(json_t *request, const struct ru
 	settle(&after, &record);
 	while (waitpid(started.container.pid, NULL, 0) < 0 && errno == EINTR)
 		; /* not before the lock is free: until then its pid must not become another's */
+	signal(SIGTERM, SIG_DFL); /* it means us now: nothing depends on a client's getting all of its output */
 	relay_unlisten(relay);
 	relay_finish(relay, record.status, NULL);
 	_exit(0);
@@ -435,6 +436,7 @@ int verb_run(json_t *request)
 	if (client_pair(&ours, &theirs, &err) < 0)
 		return give_up(&run, &bundle->maps, &err);
 	run.attach.terminal = run.attach.hangs_up = bundle->terminal;
+	run.attach.owns_output = json_array_size(run.remove) > 0 && !bundle->terminal; /* --rm: the log goes with it */
 	run.attach.object = run.id;
 	if (run.attached)
 		client_block_signals(&mask);

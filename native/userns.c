@@ -14,6 +14,7 @@ enum { UID, GID, KINDS };
 
 static const char *const map_file[KINDS] = { "uid_map", "gid_map" };
 static const char *const map_program[KINDS] = { "newuidmap", "newgidmap" };
+static const char *const map_path[KINDS] = { "/usr/bin/newuidmap", "/usr/bin/newgidmap" };
 
 static int write_proc(pid_t pid, const char *name, const char *text, struct err *err)
 {
@@ -62,8 +63,11 @@ static int mapper_start(struct mapper *mapper, int kind, pid_t target, const str
 		return err_set(err, errno, "create pipe", map_program[kind]);
 	mapper->pid = vfork();
 	if (mapper->pid == 0) {
-		if (dup2(words[1], STDERR_FILENO) >= 0)
+		if (dup2(words[1], STDERR_FILENO) >= 0) {
 			execvp(argv[0], argv);
+			if (errno == ENOENT || errno == EACCES) /* a PATH without it: where every distribution has it */
+				execv(map_path[kind], argv);
+		}
 		failure = errno;
 		_exit(127);
 	}

@@ -88,6 +88,7 @@ __${program}_complete() {
     fi
     for candidate in "\${answer[@]}"; do
         candidate=\${candidate#"$cut"}
+        [[ -n $candidate ]] || continue
         [[ -n $quote ]] || printf -v candidate %q "$candidate"
         COMPREPLY+=("$candidate")
     done
@@ -136,10 +137,10 @@ _${program}() {
             described+=("\${value//:/\\\\:}")
         fi
     done
-    local -a options
-    ((directive & ${directives.noSpace})) && options+=(-S '')
-    ((directive & ${directives.keepOrder})) && options+=(-V ${program})
-    _describe "\${options[@]}" '' described
+    local -a space order
+    ((directive & ${directives.noSpace})) && space=(-S '')
+    ((directive & ${directives.keepOrder})) && order=(-V)
+    _describe "\${order[@]}" '' described "\${space[@]}"
 }
 
 # Sourced, it registers itself; autoloaded from $fpath, it is the function.

@@ -214,9 +214,10 @@ async function valuesOf(
   if (kind === "directory") return { candidates: [], directive: directives.onlyDirectories };
   if (typeof kind === "object") {
     const values = "oneOf" in kind ? kind.oneOf : kind.suggest;
+    const open = values.some((value) => value.endsWith("=")) ? directives.noSpace : 0; // `status=`: more must follow
     return {
       candidates: values.map((value) => ({ value })),
-      directive: directives.noFiles + directives.keepOrder,
+      directive: directives.noFiles + directives.keepOrder + open,
     };
   }
   const provider = providers[kind];

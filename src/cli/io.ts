@@ -37,7 +37,7 @@ export type Io = {
   readonly stdin: InStream;
   /** Results. */
   readonly stdout: OutStream;
-  /** Everything else: messages, warnings, progress. */
+  /** Everything else: messages, warnings, progress. Never throws `BrokenPipe`: work goes on when nobody follows it. */
   readonly stderr: OutStream;
   readonly env: Env;
 };
@@ -74,7 +74,8 @@ function writeAll(fd: number, data: string | Uint8Array): void {
   }
 }
 
-function outStream(fd: number, env: Env): OutStream {
+/** @param lossy nobody reading is no reason to stop: what is written then is dropped */
+function outStream(fd: number, env: Env, lossy = false): OutStream {
   let terminal: boolean | undefined;
   const isTTY = () => {
     terminal ??= isTerminal(fd);
@@ -91,7 +92,13 @@ function outStream(fd: number, env: Env): OutStream {
     get rows() {
       return size()?.rows;
     },
-    write: (data) => writeAll(fd, data),
+    write(data) {
+      try {
+        writeAll(fd, data);
+      } catch (error) {
+        if (!(lossy && error instanceof BrokenPipe)) throw error;
+      }
+    },
   };
 }
 
@@ -129,7 +136,7 @@ export function processIo(): Io {
       },
     },
     stdout: outStream(1, env),
-    stderr: outStream(2, env),
+    stderr: outStream(2, env, true),
     env,
   };
 }

@@ -18,11 +18,19 @@ export function reportError(io: Io, error: unknown, more: ReportMore = {}): numb
   if (error instanceof BrokenPipe) return 0;
   const lines = linesOf(error, more);
   try {
-    io.stderr.write(`${lines.join("\n")}\n`);
+    io.stderr.write(`${lines.map(withoutControls).join("\n")}\n`);
   } catch (failure) {
     if (!(failure instanceof BrokenPipe)) return 125; // nowhere left to say it
   }
   return error instanceof EngineError ? error.exitCode : 125;
+}
+
+// Controls but line ends and tabs, which are ours, and the marks that turn the direction of writing.
+const unprintable = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
+
+/** What a name or a stranger's words may hold must not reach the terminal as a command to it. */
+function withoutControls(text: string): string {
+  return text.replace(unprintable, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 function linesOf(error: unknown, more: ReportMore): string[] {
@@ -68,7 +76,7 @@ function debugLines(error: unknown): string[] {
 }
 
 /**
- * Do something to each of several targets: all of them, whatever fails. `act` returns what is printed for a target that
+ * Do something to each of several targets: all of them, whatever fails, unless the user interrupts. `act` returns what is printed for a target that
  * went well (undefined: nothing); each failure is reported as it comes.
  *
  * @returns 0, or 1 when something failed: docker's status for several targets
@@ -87,6 +95,7 @@ export async function forEachTarget<T>(
       name = (await act(target)) ?? undefined;
     } catch (error) {
       if (error instanceof BrokenPipe) broken = error;
+      else if (error instanceof EngineError && error.code === "interrupted") throw error;
       else {
         reportError(io, error, more);
         failed = true;

@@ -33,5 +33,8 @@ export function openAlive(context: Context, row: ContainerRow): Alive | null {
 
 export function notRunning(what: string, row: ContainerRow): EngineError {
   const hint = row.error || `its status is ${row.status}`;
-  return new EngineError("not-running", what, row.name, "the container is not running", { exitCode: 1, hint });
+  return new EngineError("not-running", what, row.name, "the container is not running", {
+    exitCode: 1,
+    hint,
+  });
 }

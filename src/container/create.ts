@@ -17,7 +17,10 @@ export type ImageDefaults = {
 };
 
 /** A spec as the user gave it: null means "not given, the image decides". */
-export type AskedSpec = Omit<ContainerSpec, "Entrypoint" | "Cmd"> & { Entrypoint: string[] | null; Cmd: string[] };
+export type AskedSpec = Omit<ContainerSpec, "Entrypoint" | "Cmd"> & {
+  Entrypoint: string[] | null;
+  Cmd: string[];
+};
 
 /** The image's defaults below what the user asked for. An entrypoint of the user's own drops the image's command, as Docker has it. */
 export function withImageDefaults(asked: AskedSpec, image: ImageDefaults): ContainerSpec {
@@ -50,12 +53,7 @@ export type NewContainer = {
 const NAME_ATTEMPTS = 20;
 
 /** Record a container. `started` says that it is being started by the caller, who holds its lock. Throws `name-in-use`. */
-export function record(
-  context: Context,
-  asked: NewContainer,
-  id: string,
-  started: boolean,
-): ContainerRow {
+export function record(context: Context, asked: NewContainer, id: string, started: boolean): ContainerRow {
   const { spec } = asked;
   const command = [...spec.Entrypoint, ...spec.Cmd];
   if (command.length === 0) {

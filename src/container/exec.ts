@@ -27,7 +27,8 @@ export type ExecOptions = {
 /** The record of a container, as it was created. */
 export function specOf(context: Context, row: ContainerRow): ContainerSpec {
   const text = containerSpec(context.db(), row.id);
-  if (text === null) throw new EngineError("not-found", "container", row.name, "it was removed", { exitCode: 1 });
+  if (text === null)
+    throw new EngineError("not-found", "container", row.name, "it was removed", { exitCode: 1 });
   return JSON.parse(text) as ContainerSpec;
 }
 

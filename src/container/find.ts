@@ -4,11 +4,18 @@ import { type ContainerRow, type Context, containerByName, containersByIdPrefix 
 import { settle } from "./settle";
 
 /** The container that `reference` names, its row true to what lives. Throws `not-found` or `ambiguous`. */
-export async function findContainer(context: Context, what: string, reference: string): Promise<ContainerRow> {
+export async function findContainer(
+  context: Context,
+  what: string,
+  reference: string,
+): Promise<ContainerRow> {
   const found = lookUp(context, what, reference);
   const row = found && (await settle(context, found));
   if (!row) {
-    throw new EngineError("not-found", what, reference, "no such container", { exitCode: 1, hint: "list them: proa ps -a" });
+    throw new EngineError("not-found", what, reference, "no such container", {
+      exitCode: 1,
+      hint: "list them: proa ps -a",
+    });
   }
   return row;
 }

@@ -1,4 +1,5 @@
 export { notRunning, openAlive } from "./alive";
+export { attachToContainer } from "./attach";
 export {
   type AskedSpec,
   createContainer,
@@ -17,5 +18,4 @@ export { checkSecurityOptions } from "./security";
 export { EXIT_UNKNOWN } from "./settle";
 export { runContainer, type StartOptions, startContainer, startDetached } from "./start";
 export { killContainer, type StopOptions, signalNumber, stopContainers } from "./stop";
-export { attachToContainer } from "./attach";
 export { waitForContainer } from "./wait";

@@ -1,7 +1,7 @@
 /** A container in the shape of `GET /containers/{id}/json` of the Docker Engine API. */
 import { closeSync } from "node:fs";
 import { join } from "node:path";
-import { type ContainerRow, type Context } from "../state";
+import type { ContainerRow, Context } from "../state";
 import { openAlive } from "./alive";
 import { specOf } from "./exec";
 import { containerDirectory, logFile } from "./places";

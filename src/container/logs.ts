@@ -31,12 +31,17 @@ export async function readLog(
   each: (line: LogLine) => void,
 ): Promise<void> {
   if (specOf(context, row).HostConfig.LogConfig.Type === "none") {
-    throw new EngineError("unsupported", "logs", row.name, "the container has no log (--log-driver none)", { exitCode: 1 });
+    throw new EngineError("unsupported", "logs", row.name, "the container has no log (--log-driver none)", {
+      exitCode: 1,
+    });
   }
   const path = logFile(context, row.id);
   const wanted = (line: LogLine): boolean => {
     const time = Date.parse(line.time);
-    return (options.sinceMs === undefined || time >= options.sinceMs) && (options.untilMs === undefined || time <= options.untilMs);
+    return (
+      (options.sinceMs === undefined || time >= options.sinceMs) &&
+      (options.untilMs === undefined || time <= options.untilMs)
+    );
   };
   const deliver = (line: LogLine): void => {
     if (wanted(line)) each(line);
@@ -102,7 +107,8 @@ function* newLines(reading: Reading): Generator<LogLine> {
     const n = readSync(reading.fd, chunk, 0, CHUNK, reading.position);
     if (n === 0) return;
     reading.position += n;
-    const data = reading.rest.length > 0 ? Buffer.concat([reading.rest, chunk.subarray(0, n)]) : chunk.subarray(0, n);
+    const data =
+      reading.rest.length > 0 ? Buffer.concat([reading.rest, chunk.subarray(0, n)]) : chunk.subarray(0, n);
     let start = 0;
     for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, start)) {
       const line = parseLine(data.toString("utf8", start, end));

@@ -3,8 +3,8 @@ import { existsSync } from "node:fs";
 import { constants } from "node:os";
 import { EngineError } from "../error";
 import { type ContainerRow, type Context, deleteContainer, isLocked } from "../state";
-import { killContainer } from "./stop";
 import { containerDirectory, runDirectory } from "./places";
+import { killContainer } from "./stop";
 import { removeTrees } from "./trees";
 
 /**
@@ -21,7 +21,9 @@ export async function removeContainer(context: Context, row: ContainerRow, force
     killIfAlive(context, row);
   }
   deleteContainer(context.db(), row.id);
-  const left = [containerDirectory(context, row.id), runDirectory(context, row.id)].filter((path) => existsSync(path));
+  const left = [containerDirectory(context, row.id), runDirectory(context, row.id)].filter((path) =>
+    existsSync(path),
+  );
   if (left.length > 0) await removeTrees(context, left);
 }
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { EngineError } from "../error";
 import {
   type ContainerSpec,
+  defaultSeccompProfile,
   grantedCapabilities,
   hostPlatform,
   type LinuxSeccomp,
@@ -12,7 +13,6 @@ import {
   resolveSeccomp,
   type SeccompProfile,
 } from "../oci";
-import defaultProfile from "../oci/seccomp-default.json";
 import { type Context, makePrivateDirectory } from "../state";
 
 export type Seccomp = {
@@ -26,8 +26,9 @@ export type Seccomp = {
 export function seccompFor(context: Context, spec: ContainerSpec): Seccomp {
   const host = spec.HostConfig;
   const asked = host.SecurityOpt.findLast((option) => /^seccomp[=:]/.test(option))?.slice("seccomp=".length);
-  if (asked === "unconfined" || (host.Privileged && asked === undefined)) return { seccomp: null, cache: null };
-  const profile = asked === undefined || asked === "builtin" ? (defaultProfile as SeccompProfile) : profileFrom(asked);
+  if (asked === "unconfined" || (host.Privileged && asked === undefined))
+    return { seccomp: null, cache: null };
+  const profile = asked === undefined || asked === "builtin" ? defaultSeccompProfile : profileFrom(asked);
   const seccomp = resolveSeccomp(profile, {
     capabilities: grantedCapabilities(host.CapAdd, host.CapDrop, host.Privileged),
     arch: hostPlatform().architecture,

@@ -12,7 +12,7 @@ import {
   isLocked,
   markEnded,
 } from "../state";
-import { exitFile, runDirectory, containerDirectory } from "./places";
+import { containerDirectory, exitFile, runDirectory } from "./places";
 import { removeTrees } from "./trees";
 
 /** The exit code of a container whose end nobody saw: no status is invented. */
@@ -53,7 +53,9 @@ export async function sweep(context: Context): Promise<void> {
 
 /** Remove what a container has left, then its row: a crash in between is repeated by the next look. */
 async function clearAway(context: Context, id: string): Promise<void> {
-  const left = [containerDirectory(context, id), runDirectory(context, id)].filter((path) => existsSync(path));
+  const left = [containerDirectory(context, id), runDirectory(context, id)].filter((path) =>
+    existsSync(path),
+  );
   if (left.length > 0) await removeTrees(context, left);
   deleteContainer(context.db(), id);
 }
@@ -88,4 +90,3 @@ function readExitRecord(path: string): ExitRecord | null {
     throw error;
   }
 }
-

@@ -18,7 +18,6 @@ import { seccompFor } from "./security";
 import { sweep } from "./settle";
 import { lookUpUser } from "./user";
 
-
 /** How the caller takes part. `attach` null: detached. */
 export type StartOptions = {
   attach: Attach | null;
@@ -80,7 +79,9 @@ function relaunch(
   source: RootSource,
   options: StartOptions,
 ): Promise<RunRequest> {
-  return launch(context, row.id, spec, source, options, () => markRunning(context.db(), row.id, context.now()));
+  return launch(context, row.id, spec, source, options, () =>
+    markRunning(context.db(), row.id, context.now()),
+  );
 }
 
 /** Everything from the spec to the helper's request. `commit` writes the row, when all else is in place; the lock is then held. */
@@ -149,7 +150,9 @@ function lockRunDirectory(context: Context, id: string): number {
     makePrivateDirectory(directory, context.uid);
     const fd = tryLock(directory);
     if (fd === null) {
-      throw new EngineError("already-running", "start container", id.slice(0, 12), "it is running", { exitCode: 1 });
+      throw new EngineError("already-running", "start container", id.slice(0, 12), "it is running", {
+        exitCode: 1,
+      });
     }
     if (isStillThere(fd, directory)) return fd;
     closeSync(fd); // another process removed it between the two calls
@@ -166,7 +169,8 @@ function logTarget(context: Context, id: string, spec: ContainerSpec): LogTarget
   if (Type === "none") return null;
   return {
     path: logFile(context, id),
-    maxSizeBytes: Config["max-size"] === undefined ? 0 : parseBytes("log option max-size", Config["max-size"]),
+    maxSizeBytes:
+      Config["max-size"] === undefined ? 0 : parseBytes("log option max-size", Config["max-size"]),
     maxFiles: Config["max-file"] === undefined ? 1 : Number(Config["max-file"]),
   };
 }

@@ -25,7 +25,9 @@ export function signalNumber(text: string): number {
     const number = REALTIME[realtime[1] as keyof typeof REALTIME] + Number(realtime[2] ?? 0);
     if (number >= REALTIME.RTMIN && number <= REALTIME.RTMAX) return number;
   }
-  throw new EngineError("invalid", "signal", text, "no such signal", { hint: "for example TERM, SIGKILL or 15" });
+  throw new EngineError("invalid", "signal", text, "no such signal", {
+    hint: "for example TERM, SIGKILL or 15",
+  });
 }
 
 /** Send a signal to the container's first process. Throws `not-running`. */
@@ -55,7 +57,8 @@ export function stopContainers(context: Context, rows: ContainerRow[], options: 
   for (const { row, pidfd, deadline } of stopping) {
     const left = Math.max(0, deadline - performance.now());
     try {
-      if (!waitReadable(pidfd, Number.isFinite(left) ? left : -1)) pidfdSendSignal(pidfd, constants.signals.SIGKILL);
+      if (!waitReadable(pidfd, Number.isFinite(left) ? left : -1))
+        pidfdSendSignal(pidfd, constants.signals.SIGKILL);
       waitReadable(pidfd, -1);
     } finally {
       closeSync(pidfd);

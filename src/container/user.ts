@@ -1,10 +1,14 @@
 /** Who a container's processes run as, by the passwd and group files of its own root. */
 import { type ContainerSpec, type ResolvedUser, resolveUser } from "../oci";
 import type { Context } from "../state";
-import { readInside, readRootFile, type RootSource } from "../storage";
+import { type RootSource, readInside, readRootFile } from "../storage";
 
 /** The user of the first process. */
-export async function lookUpUser(context: Context, source: RootSource, spec: ContainerSpec): Promise<ResolvedUser> {
+export async function lookUpUser(
+  context: Context,
+  source: RootSource,
+  spec: ContainerSpec,
+): Promise<ResolvedUser> {
   const passwd = await readRootFile(context, source, "/etc/passwd");
   const group = await readRootFile(context, source, "/etc/group");
   return resolveUser(spec.User, passwd ?? "", group ?? "", spec.HostConfig.GroupAdd);
@@ -13,5 +17,10 @@ export async function lookUpUser(context: Context, source: RootSource, spec: Con
 /** The user of a further process in the container whose first process is `pid`: its files may have changed since. */
 export function lookUpUserIn(pid: number, user: string, groupAdd: string[]): ResolvedUser {
   const root = `/proc/${pid}/root`;
-  return resolveUser(user, readInside(root, "/etc/passwd") ?? "", readInside(root, "/etc/group") ?? "", groupAdd);
+  return resolveUser(
+    user,
+    readInside(root, "/etc/passwd") ?? "",
+    readInside(root, "/etc/group") ?? "",
+    groupAdd,
+  );
 }

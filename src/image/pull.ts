@@ -85,7 +85,7 @@ export async function pullImage(
   try {
     return await whileKept(context, () => pull(context, reference, platform, options));
   } catch (error) {
-    options.signal?.throwIfAborted();
+    if (options.signal?.aborted) throw interruption(reference, options.signal.reason);
     if (isUsable && error instanceof EngineError && error.code === "registry") {
       context.warn(`${familiarReference(reference)} is used as it is here: ${error.message}`);
       return local;
@@ -274,6 +274,14 @@ function record(
     tags: reference.digest === undefined ? [{ name: formatReference(reference), repository }] : [],
     repositoryDigests: [{ repository, digest: resolved.named }],
     nowMs: context.now(),
+  });
+}
+
+/** The signal's own reason where that is one of ours. */
+function interruption(reference: Reference, reason: unknown): Error {
+  if (reason instanceof EngineError) return reason;
+  return new EngineError("interrupted", "pull image", formatReference(reference), "interrupted", {
+    exitCode: 130,
   });
 }
 

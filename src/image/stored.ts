@@ -8,6 +8,7 @@ import {
   type ImageConfig,
   type ImageRunConfig,
   type Platform,
+  parsePlatform,
   parseReference,
   type Reference,
   readImageConfig,
@@ -112,6 +113,16 @@ function load(context: Context, id: Digest, name: string | undefined): StoredIma
 /** Whether the image may be used where PLATFORM was asked for; without a wish any image may. */
 export function suits(image: StoredImage, platform: Platform | undefined): boolean {
   return platform === undefined || runsOn(image.platform, platform);
+}
+
+/** The image that TEXT names where it is here and for the platform that was asked for, `os/architecture[/variant]`; else null. */
+export function usableImage(
+  context: Context,
+  text: string,
+  platform: string | undefined,
+): StoredImage | null {
+  const image = lookUpImage(context, text);
+  return image && suits(image, platform === undefined ? undefined : parsePlatform(platform)) ? image : null;
 }
 
 export function isForeign(image: StoredImage): boolean {

@@ -1,6 +1,7 @@
 /** From a ContainerSpec to a runtime config: `config.json` of the OCI runtime specification 1.2. */
-import type { Mappings, OciProcess } from "../helper";
+
 import { EngineError } from "../error";
+import type { Mappings, OciProcess } from "../helper";
 import { grantedCapabilities } from "./capabilities";
 import type { ContainerSpec } from "./container-spec";
 import type { ResolvedUser } from "./passwd";
@@ -80,7 +81,9 @@ export function runtimeConfig(input: ConfigInput): RuntimeConfig {
     linux: {
       uidMappings: mappings.uid,
       gidMappings: mappings.gid,
-      namespaces: ["user", "mount", "pid", "ipc", "uts", "cgroup", ...(ownNetwork ? ["network"] : [])].map((type) => ({ type })),
+      namespaces: ["user", "mount", "pid", "ipc", "uts", "cgroup", ...(ownNetwork ? ["network"] : [])].map(
+        (type) => ({ type }),
+      ),
       ...(Object.keys(host.Sysctls).length > 0 ? { sysctl: host.Sysctls } : {}),
       ...(input.seccomp ? { seccomp: input.seccomp } : {}),
       maskedPaths: host.Privileged ? [] : MASKED_PATHS,
@@ -162,7 +165,12 @@ function mountsOf(input: ConfigInput, ownNetwork: boolean): OciMount[] {
   const safe = ["nosuid", "noexec", "nodev"];
   return [
     { destination: "/proc", type: "proc", source: "proc", options: safe },
-    { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"] },
+    {
+      destination: "/dev",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
+    },
     {
       destination: "/dev/pts",
       type: "devpts",
@@ -173,9 +181,19 @@ function mountsOf(input: ConfigInput, ownNetwork: boolean): OciMount[] {
     ownNetwork
       ? { destination: "/sys", type: "sysfs", source: "sysfs", options: [...safe, ...readonly] }
       : { destination: "/sys", type: "none", source: "/sys", options: ["rbind", ...safe, "ro"] },
-    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...safe, "relatime", ...readonly] },
+    {
+      destination: "/sys/fs/cgroup",
+      type: "cgroup",
+      source: "cgroup",
+      options: [...safe, "relatime", ...readonly],
+    },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: safe },
-    { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...safe, "mode=1777", `size=${host.ShmSize}`] },
+    {
+      destination: "/dev/shm",
+      type: "tmpfs",
+      source: "shm",
+      options: [...safe, "mode=1777", `size=${host.ShmSize}`],
+    },
     ...Object.entries(files).map(([destination, source]) => ({
       destination,
       type: "bind",
@@ -198,7 +216,21 @@ function ttyGroup(mappings: Mappings): string[] {
   return mapped ? ["gid=5"] : [];
 }
 
-const BIND_OPTIONS = new Set(["ro", "rw", "z", "Z", "rprivate", "private", "rshared", "shared", "rslave", "slave", "nosuid", "nodev", "noexec"]);
+const BIND_OPTIONS = new Set([
+  "ro",
+  "rw",
+  "z",
+  "Z",
+  "rprivate",
+  "private",
+  "rshared",
+  "shared",
+  "rslave",
+  "slave",
+  "nosuid",
+  "nodev",
+  "noexec",
+]);
 
 /** `/source:/target[:options]`, as Docker's `Binds`; z and Z ask for SELinux labels, which a user namespace cannot set. */
 export function bindMount(bind: string): OciMount {
@@ -206,7 +238,12 @@ export function bindMount(bind: string): OciMount {
   const options = optionText.split(",").filter(Boolean);
   const unknown = options.find((option) => !BIND_OPTIONS.has(option));
   if (!source.startsWith("/") || !destination.startsWith("/") || rest.length > 0) {
-    throw new EngineError("invalid", "volume", bind, "expected /source:/target[:options] with absolute paths");
+    throw new EngineError(
+      "invalid",
+      "volume",
+      bind,
+      "expected /source:/target[:options] with absolute paths",
+    );
   }
   if (unknown) throw new EngineError("invalid", "volume", bind, `unknown option "${unknown}"`);
   const kept = options.filter((option) => option !== "z" && option !== "Z" && option !== "rw");

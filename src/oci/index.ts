@@ -2,8 +2,6 @@ export { parseBytes } from "./bytes";
 export { ALL_CAPABILITIES, capabilityName, grantedCapabilities } from "./capabilities";
 export { bindMount, type ConfigInput, processBase, type RuntimeConfig, runtimeConfig } from "./config";
 export type { ContainerSpec, HostConfig } from "./container-spec";
-export { type ResolvedUser, resolveUser } from "./passwd";
-export { type LinuxSeccomp, parseSeccompProfile, resolveSeccomp, type SeccompProfile } from "./seccomp";
 export {
   type Descriptor,
   isIndexType,
@@ -35,7 +33,15 @@ export {
   readImageConfig,
 } from "./image-config";
 export { assertIsImage, type Index, type Manifest, readManifest } from "./manifest";
-export { choosePlatform, formatPlatform, hostPlatform, type Platform, parsePlatform, runsOn } from "./platform";
+export { type ResolvedUser, resolveUser } from "./passwd";
+export {
+  choosePlatform,
+  formatPlatform,
+  hostPlatform,
+  type Platform,
+  parsePlatform,
+  runsOn,
+} from "./platform";
 export {
   familiarReference,
   familiarRepository,
@@ -46,3 +52,10 @@ export {
   repositoryOf,
   withDefaultTag,
 } from "./reference";
+export {
+  defaultSeccompProfile,
+  type LinuxSeccomp,
+  parseSeccompProfile,
+  resolveSeccomp,
+  type SeccompProfile,
+} from "./seccomp";

@@ -26,7 +26,9 @@ export function parseGroup(text: string): GroupEntry[] {
   return text.split("\n").flatMap((line) => {
     const [name, , gidText, members] = line.split(":");
     const gid = idOf(gidText);
-    return name && gid !== undefined ? [{ name, gid, members: (members ?? "").split(",").filter(Boolean) }] : [];
+    return name && gid !== undefined
+      ? [{ name, gid, members: (members ?? "").split(",").filter(Boolean) }]
+      : [];
   });
 }
 
@@ -36,13 +38,20 @@ export type ResolvedUser = { uid: number; gid: number; additionalGids: number[];
  * What `USER` means in a root file system: `""`, `user`, `user:group`, names or numbers. A number need not be in passwd and then has the group 0; a name must be.
  * Supplementary groups are those that list the user, unless a group is given; `groupAdd` comes on top.
  */
-export function resolveUser(user: string, passwdText: string, groupText: string, groupAdd: string[]): ResolvedUser {
+export function resolveUser(
+  user: string,
+  passwdText: string,
+  groupText: string,
+  groupAdd: string[],
+): ResolvedUser {
   const passwd = parsePasswd(passwdText);
   const groups = parseGroup(groupText);
   const [userPart = "", groupPart] = user.split(":", 2);
   const entry = findUser(userPart === "" ? "0" : userPart, passwd, user);
   const gid = groupPart ? findGroup(groupPart, groups, user) : entry.gid;
-  const listed = groupPart ? [] : groups.filter((group) => group.members.includes(entry.name)).map((group) => group.gid);
+  const listed = groupPart
+    ? []
+    : groups.filter((group) => group.members.includes(entry.name)).map((group) => group.gid);
   const added = groupAdd.map((group) => findGroup(group, groups, group));
   const additionalGids = [...new Set([...listed, ...added])].filter((id) => id !== gid);
   return { uid: entry.uid, gid, additionalGids, home: entry.home || "/" };

@@ -53,6 +53,8 @@ export function parseReference(text: string): Reference {
 
   const { domain, path } = splitDomain(name);
   if (!domainForm.test(domain)) throw fail(`"${quoted(domain)}" is not a registry's host[:port]`);
+  if (Number(/:(\d+)$/.exec(domain)?.[1] ?? 1) > 65535)
+    throw fail(`"${quoted(domain)}" has no port that there can be`);
   checkPath(path, fail);
   return { domain, path, tag, digest };
 }
@@ -138,7 +140,8 @@ function checkPath(path: string, fail: (why: string) => EngineError): void {
   if (path.length > pathLimit) throw fail(`the repository is longer than ${pathLimit} characters`);
   if (path !== path.toLowerCase()) throw fail("the repository must be lower case");
   for (const component of path.split("/")) {
-    if (!componentForm.test(component)) throw fail(`"${component}" is not a part of a repository's name`);
+    if (!componentForm.test(component))
+      throw fail(`"${quoted(component)}" is not a part of a repository's name`);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Docker's seccomp profiles, resolved into the runtime spec's `linux.seccomp`. */
 import { EngineError } from "../error";
+import profile from "./seccomp-default.json";
 
 export type SeccompArg = { index: number; value: number; valueTwo?: number; op: string };
 
@@ -32,6 +33,9 @@ export type SeccompProfile = {
   }[];
 };
 
+/** Docker's default profile. */
+export const defaultSeccompProfile = profile as SeccompProfile;
+
 export type SeccompHost = {
   /** Capabilities of the container, `CAP_…`. */
   capabilities: readonly string[];
@@ -54,7 +58,9 @@ const ARCHITECTURE: Record<string, string> = {
 export function resolveSeccomp(profile: SeccompProfile, host: SeccompHost): LinuxSeccomp {
   const native = ARCHITECTURE[host.arch];
   const family = profile.archMap?.find((entry) => entry.architecture === native);
-  const architectures = family ? [family.architecture, ...(family.subArchitectures ?? [])] : profile.architectures;
+  const architectures = family
+    ? [family.architecture, ...(family.subArchitectures ?? [])]
+    : profile.architectures;
   const syscalls = profile.syscalls
     .filter((rule) => matchesAll(rule.includes, host) && !matchesAny(rule.excludes, host))
     .map(({ names, name, action, errnoRet, args }) => ({

@@ -26,7 +26,9 @@ const COLUMNS =
 /** Record a container under its name, all or nothing. Throws `name-in-use`, naming the holder. */
 export function insertContainer(db: Database, row: ContainerRow, spec: string): void {
   const insert = db.transaction(() => {
-    const holder = db.query<{ id: string }, [string]>("SELECT id FROM container WHERE name = ?").get(row.name);
+    const holder = db
+      .query<{ id: string }, [string]>("SELECT id FROM container WHERE name = ?")
+      .get(row.name);
     if (holder) throw nameInUse(row.name, holder.id);
     db.query(
       `INSERT INTO container (${COLUMNS}) VALUES
@@ -38,16 +40,24 @@ export function insertContainer(db: Database, row: ContainerRow, spec: string): 
 }
 
 function nameInUse(name: string, id: string): EngineError {
-  return new EngineError("name-in-use", "create container", name, `the name is used by container ${id.slice(0, 12)}`, {
-    hint: `remove it (proa rm ${name}) or choose another name`,
-  });
+  return new EngineError(
+    "name-in-use",
+    "create container",
+    name,
+    `the name is used by container ${id.slice(0, 12)}`,
+    {
+      hint: `remove it (proa rm ${name}) or choose another name`,
+    },
+  );
 }
 
 /** Every row, newest first; with a status, those rows only. */
 export function allContainers(db: Database, status?: ContainerStatus): ContainerRow[] {
   const order = "ORDER BY created_ms DESC, id";
   return status
-    ? db.query<ContainerRow, [string]>(`SELECT ${COLUMNS} FROM container WHERE status = ? ${order}`).all(status)
+    ? db
+        .query<ContainerRow, [string]>(`SELECT ${COLUMNS} FROM container WHERE status = ? ${order}`)
+        .all(status)
     : db.query<ContainerRow, []>(`SELECT ${COLUMNS} FROM container ${order}`).all();
 }
 
@@ -58,13 +68,17 @@ export function containerByName(db: Database, name: string): ContainerRow | null
 /** Rows whose id begins with `prefix` (hexadecimal, checked by the caller); two are enough to tell that it is ambiguous. */
 export function containersByIdPrefix(db: Database, prefix: string): ContainerRow[] {
   return db
-    .query<ContainerRow, [string, string]>(`SELECT ${COLUMNS} FROM container WHERE id >= ? AND id < ? LIMIT 2`)
+    .query<ContainerRow, [string, string]>(
+      `SELECT ${COLUMNS} FROM container WHERE id >= ? AND id < ? LIMIT 2`,
+    )
     .all(prefix, `${prefix}g`); // 'g' sorts behind every hexadecimal digit
 }
 
 /** The stored ContainerSpec, JSON. */
 export function containerSpec(db: Database, id: string): string | null {
-  return db.query<{ spec: string }, [string]>("SELECT spec FROM container_spec WHERE id = ?").get(id)?.spec ?? null;
+  return (
+    db.query<{ spec: string }, [string]>("SELECT spec FROM container_spec WHERE id = ?").get(id)?.spec ?? null
+  );
 }
 
 /** Every stored ContainerSpec, JSON, by id. */
@@ -74,13 +88,18 @@ export function allContainerSpecs(db: Database): Map<string, string> {
 }
 
 export function markRunning(db: Database, id: string, startedMs: number): void {
-  db.query("UPDATE container SET status = 'running', started_ms = ?, finished_ms = 0, exit_code = 0, error = '' WHERE id = ?").run(
-    startedMs,
-    id,
-  );
+  db.query(
+    "UPDATE container SET status = 'running', started_ms = ?, finished_ms = 0, exit_code = 0, error = '' WHERE id = ?",
+  ).run(startedMs, id);
 }
 
-export type Ended = { status: "created" | "exited"; exitCode: number; finishedMs: number; startedMs: number; error: string };
+export type Ended = {
+  status: "created" | "exited";
+  exitCode: number;
+  finishedMs: number;
+  startedMs: number;
+  error: string;
+};
 
 /** Write down an end, unless another process has done so, or has started the container again. */
 export function markEnded(db: Database, row: ContainerRow, end: Ended): void {

@@ -1,6 +1,6 @@
 /** What every room needs from outside: paths, environment, database, id maps. Made once in cli/, handed down. */
 import type { Database } from "bun:sqlite";
-import { hostMappings, type HostMappings } from "../helper";
+import { type HostMappings, hostMappings } from "../helper";
 import { makePrivateDirectory, type Paths, resolvePaths } from "./paths";
 
 export type Context = {

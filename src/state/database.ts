@@ -23,7 +23,9 @@ function open(path: string): Database {
   const db = new Database(path, { create: true, readwrite: true, strict: true });
   try {
     db.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-    const { user_version } = db.query<{ user_version: number }, []>("PRAGMA user_version").get() ?? { user_version: 0 };
+    const { user_version } = db.query<{ user_version: number }, []>("PRAGMA user_version").get() ?? {
+      user_version: 0,
+    };
     if (user_version !== migrations.length) migrate(db, path);
     db.run("PRAGMA foreign_keys = ON");
     db.run("PRAGMA synchronous = NORMAL"); // in WAL a crash loses nothing; a power cut may lose the last rows, and lock and files tell
@@ -39,9 +41,15 @@ function migrate(db: Database, path: string): void {
   db.transaction(() => {
     const version = db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
     if (version > migrations.length) {
-      throw new EngineError("unsupported", "open state", path, `schema ${version} is newer than this proa knows`, {
-        hint: "use the proa that wrote it, or a newer one",
-      });
+      throw new EngineError(
+        "unsupported",
+        "open state",
+        path,
+        `schema ${version} is newer than this proa knows`,
+        {
+          hint: "use the proa that wrote it, or a newer one",
+        },
+      );
     }
     for (const step of migrations.slice(version)) db.run(step);
     db.run(`PRAGMA user_version = ${migrations.length}`);

@@ -1,4 +1,4 @@
-import { liesBeneath, lowerOf, makeWritable } from "./_writable";
+import { holdsMounts, liesBeneath, lowerOf, makeWritable } from "./_writable";
 import type { Driver } from "./driver";
 
 /** The kernel's overlay, mounted inside the user namespace. */
@@ -11,7 +11,7 @@ export const overlayDriver: Driver = {
   async prepareRootfs(context, source, containerDir, options) {
     const lower = lowerOf(source, containerDir);
     const [top = containerDir] = lower;
-    if (source.kind === "directory" && liesBeneath(top, containerDir)) {
+    if (source.kind === "directory" && (liesBeneath(top, containerDir) || holdsMounts(top))) {
       return { driver: "overlay", lower, tmpfs: true };
     }
     const { upper, work } = makeWritable(context, containerDir, top);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, realpathSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../error";
 import type { Context } from "../state";
@@ -51,4 +51,21 @@ export function liesBeneath(directory: string, child: string): boolean {
   const parent = directory.endsWith("/") ? directory : `${directory}/`;
   if (!real.startsWith(parent) && real !== directory) return false;
   return statSync(directory).dev === statSync(real).dev;
+}
+
+/**
+ * Whether other file systems are mounted below DIRECTORY. Overlay refuses it as a lower layer then (in a user namespace they cannot be taken
+ * off), and the helper has another way that needs the writable layer on a tmpfs.
+ */
+export function holdsMounts(directory: string): boolean {
+  const below = directory.endsWith("/") ? directory : `${directory}/`;
+  return readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .some((line) => mountPointOf(line).startsWith(below) && mountPointOf(line) !== directory);
+}
+
+/** Field 5 of mountinfo (proc_pid_mountinfo(5)), in which blanks are written in octal. */
+function mountPointOf(line: string): string {
+  const field = line.split(" ")[4] ?? "";
+  return field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

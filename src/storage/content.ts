@@ -14,7 +14,6 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { EngineError } from "../error";
 import { flock, LOCK_EX, LOCK_NB } from "../helper";
 import {
@@ -35,7 +34,9 @@ import { makeTemporary } from "./_temporary";
  * not at all: temporary name, size and digest checked while it is written, fsync, rename. index.json is made from the tag table.
  */
 
-const fsyncAsync = promisify(fsync);
+/** fsync(2) without holding up the streams; node:util's promisify would cost each start its loading. */
+const fsyncAsync = (fd: number): Promise<void> =>
+  new Promise((resolve, reject) => fsync(fd, (error) => (error ? reject(error) : resolve())));
 const LAYOUT = '{"imageLayoutVersion":"1.0.0"}';
 
 /** Blobs on their way; beside `blobs/`, on the same file system. */

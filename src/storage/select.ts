@@ -36,8 +36,19 @@ export type Selected = {
   reason: string;
 };
 
-/** @throws EngineError `invalid` for a driver that does not exist */
-export async function selectDriver(context: Context): Promise<Selected> {
+const selected = new WeakMap<Context, Promise<Selected>>();
+
+/** Asked once a command. @throws EngineError `invalid` for a driver that does not exist */
+export function selectDriver(context: Context): Promise<Selected> {
+  let known = selected.get(context);
+  if (!known) {
+    known = select(context);
+    selected.set(context, known);
+  }
+  return known;
+}
+
+async function select(context: Context): Promise<Selected> {
   const asked = context.storageDriver;
   if (asked !== undefined && asked !== "") return { driver: driverByName(asked), reason: "" };
   const path = join(context.paths.cache, "storage-driver.json");

@@ -47,6 +47,14 @@ test("OutStream.write() throws BrokenPipe when the reader has left", () => {
   expect(result.stdout.toString()).toBe("xxxxxxxxxx 42\n");
 });
 
+test("Io.stderr drops what nobody reads", () => {
+  const writer = script(`
+    for (let each = 0; each < 50; each++) io.stderr.write("x".repeat(100_000));
+    io.stdout.write("done");`);
+  const result = Bun.spawnSync(["bash", "-c", `{ ${quote(writer)} 2>&1 >&3 | head -c 1 >/dev/null; } 3>&1`]);
+  expect(result.stdout.toString()).toBe("done");
+});
+
 test("Io tells a terminal, its size and its resizing from a pipe and from /dev/null", async () => {
   const print =
     "io.stdout.write([io.stdin.isTTY, io.stdout.isTTY, io.stdout.columns, io.stdout.rows].join() + '\\n');";

@@ -44,6 +44,12 @@ describe("reportError()", () => {
     expect(io.err).toContain('"errno":"EPERM"');
   });
 
+  test("lets nothing through that a terminal would obey", () => {
+    const io = testIo();
+    reportError(io, new EngineError("registry", "pull", "x\x1b[31m\u202e", "a\rb\x9b2J"));
+    expect(io.err).toBe("Error: pull: x\\u001b[31m\\u202e: a\\u000db\\u009b2J\n");
+  });
+
   test("is silent about a closed pipe", () => {
     const io = testIo();
     expect(reportError(io, new BrokenPipe())).toBe(0);

@@ -27,7 +27,7 @@ export {
 } from "./image";
 export { debianImage, debianMissing, prepareDebian, tinyImage, tinyLayer, tinyMissing } from "./images";
 export { type Pty, startPty } from "./pty";
-export { type Registry, registryMissing, startRegistry } from "./registry";
+export { type Registry, registryMissing, startRegistry, useRegistry } from "./registry";
 export {
   createSandbox,
   leftIn,
@@ -38,4 +38,5 @@ export {
   testCacheDir,
 } from "./sandbox";
 export { type Tree, type TreeEntry, tarOf } from "./tar";
+export { missing, useTiny } from "./tiny";
 export { waitUntil } from "./wait";

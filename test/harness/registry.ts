@@ -1,4 +1,5 @@
 /** The distribution registry (Debian package docker-registry) on a free port of loopback, with storage of its own. */
+import { afterAll, beforeAll } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -59,4 +60,25 @@ export async function startRegistry(): Promise<Registry> {
     await stop();
     throw error;
   }
+}
+
+/** A registry for the tests of a file: started before the first, stopped after the last. Called before hooks that push to it. */
+export function useRegistry(): Pick<Registry, "host" | "storage"> {
+  let registry: Registry | undefined;
+  beforeAll(async () => {
+    registry = await startRegistry();
+  });
+  afterAll(() => registry?.stop());
+  const ready = (): Registry => {
+    if (registry === undefined) throw new Error("useRegistry() is ready inside tests and hooks only");
+    return registry;
+  };
+  return {
+    get host() {
+      return ready().host;
+    },
+    get storage() {
+      return ready().storage;
+    },
+  };
 }

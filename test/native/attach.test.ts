@@ -116,6 +116,23 @@ describe.skipIf(helperMissing !== undefined)(`attach${helperMissing ? ` (${helpe
     expect(got.at(-1)).toEqual({ type: 33, payload: Buffer.from([0, 0, 0, 0]) });
   });
 
+  test("random bytes from many clients harm nobody", async () => {
+    const container = await start(["sh", "-c", "read line; echo got $line; exit 2"], { stdinOnce: false });
+    const clients = await Promise.all(Array.from({ length: 100 }, () => rawClient(container)));
+    for (const { socket } of clients) {
+      const bytes = crypto.getRandomValues(new Uint8Array(4096));
+      bytes[0] = 1; // no STDIN: the line is the good client's
+      socket.write(bytes);
+    }
+    await Promise.all(clients.map(({ closed }) => closed));
+    const good = container.attachTo();
+    good.stdin.write("through\n");
+    await good.stdin.flush();
+
+    expect(await text(good.stdout)).toBe("got through\n");
+    expect(await good.exited).toBe(2);
+  });
+
   test("a client that did not ask for output gets the end only", async () => {
     const container = await start(["sh", "-c", "trap 'exit 3' TERM; echo noise; sleep 100 & wait"]);
     const client = await rawClient(container);

@@ -4,7 +4,14 @@ import type { Io } from "../io";
 import type { Args } from "../tree";
 
 export const attachArgs = {
-  "detach-keys": { type: "string", valueHint: "KEYS", default: "ctrl-p,ctrl-q", description: "Keys that leave the container running", details: "A list of single characters and ctrl-X, X being a letter or one of @[\\]^_. An empty value: no keys." },
+  "detach-keys": {
+    type: "string",
+    valueHint: "KEYS",
+    default: "ctrl-p,ctrl-q",
+    description: "Keys that leave the container running",
+    details:
+      "A list of single characters and ctrl-X, X being a letter or one of @[\\]^_. An empty value: no keys.",
+  },
   "sig-proxy": { type: "boolean", default: true, description: "Pass signals on to the container" },
 } as const satisfies Args;
 

@@ -1,49 +1,198 @@
 /** The options that `run` and `create` share, and the ContainerSpec that they ask for. */
 import { readFileSync } from "node:fs";
-import { EngineError } from "../../error";
 import { type AskedSpec, checkSecurityOptions } from "../../container";
+import { EngineError } from "../../error";
 import { parseBytes } from "../../oci";
 import type { Args, Values } from "../tree";
 
 export const createArgs = {
   name: { type: "string", valueHint: "NAME", description: "Name of the container" },
-  env: { type: "string", alias: "e", multiple: true, valueHint: "NAME[=VALUE]", description: "Set an environment variable", details: "Without a value it is taken from proa's own environment." },
-  "env-file": { type: "string", multiple: true, valueHint: "FILE", value: "file", description: "Read environment variables from a file" },
-  workdir: { type: "string", alias: "w", valueHint: "DIR", description: "Working directory inside the container" },
-  user: { type: "string", alias: "u", valueHint: "USER[:GROUP]", description: "User, and group, by name or number" },
-  "group-add": { type: "string", multiple: true, valueHint: "GROUP", description: "Add a further group, by name or number" },
-  entrypoint: { type: "string", valueHint: "COMMAND", description: "Replace the image's entrypoint", details: "An empty value clears it." },
-  hostname: { type: "string", alias: "h", valueHint: "NAME", description: "Host name of the container", details: "Default: the short id." },
+  env: {
+    type: "string",
+    alias: "e",
+    multiple: true,
+    valueHint: "NAME[=VALUE]",
+    description: "Set an environment variable",
+    details: "Without a value it is taken from proa's own environment.",
+  },
+  "env-file": {
+    type: "string",
+    multiple: true,
+    valueHint: "FILE",
+    value: "file",
+    description: "Read environment variables from a file",
+  },
+  workdir: {
+    type: "string",
+    alias: "w",
+    valueHint: "DIR",
+    description: "Working directory inside the container",
+  },
+  user: {
+    type: "string",
+    alias: "u",
+    valueHint: "USER[:GROUP]",
+    description: "User, and group, by name or number",
+  },
+  "group-add": {
+    type: "string",
+    multiple: true,
+    valueHint: "GROUP",
+    description: "Add a further group, by name or number",
+  },
+  entrypoint: {
+    type: "string",
+    valueHint: "COMMAND",
+    description: "Replace the image's entrypoint",
+    details: "An empty value clears it.",
+  },
+  hostname: {
+    type: "string",
+    alias: "h",
+    valueHint: "NAME",
+    description: "Host name of the container",
+    details: "Default: the short id.",
+  },
   domainname: { type: "string", valueHint: "NAME", description: "Domain name of the container" },
-  "add-host": { type: "string", multiple: true, valueHint: "NAME:ADDRESS", description: "Add a line to /etc/hosts" },
+  "add-host": {
+    type: "string",
+    multiple: true,
+    valueHint: "NAME:ADDRESS",
+    description: "Add a line to /etc/hosts",
+  },
   label: { type: "string", alias: "l", multiple: true, valueHint: "KEY[=VALUE]", description: "Set a label" },
-  "label-file": { type: "string", multiple: true, valueHint: "FILE", value: "file", description: "Read labels from a file" },
+  "label-file": {
+    type: "string",
+    multiple: true,
+    valueHint: "FILE",
+    value: "file",
+    description: "Read labels from a file",
+  },
   interactive: { type: "boolean", alias: "i", description: "Keep stdin open" },
   tty: { type: "boolean", alias: "t", description: "Give the container a terminal" },
   rm: { type: "boolean", description: "Remove the container when it has ended" },
-  network: { type: "string", hiddenNames: ["net"], valueHint: "MODE", value: { oneOf: ["none", "host"] }, default: "none", description: "Network of the container", details: "none: loopback only. host: the network of the host." },
-  volume: { type: "string", alias: "v", multiple: true, valueHint: "SOURCE:TARGET[:OPTIONS]", value: "directory", description: "Bind a file or directory of the host", details: "Options: ro, rw, nosuid, nodev, noexec, and a propagation. A source that is not there is made as a directory." },
+  network: {
+    type: "string",
+    hiddenNames: ["net"],
+    valueHint: "MODE",
+    value: { oneOf: ["none", "host"] },
+    default: "none",
+    description: "Network of the container",
+    details: "none: loopback only. host: the network of the host.",
+  },
+  volume: {
+    type: "string",
+    alias: "v",
+    multiple: true,
+    valueHint: "SOURCE:TARGET[:OPTIONS]",
+    value: "directory",
+    description: "Bind a file or directory of the host",
+    details:
+      "Options: ro, rw, nosuid, nodev, noexec, and a propagation. A source that is not there is made as a directory.",
+  },
   tmpfs: { type: "string", multiple: true, valueHint: "TARGET[:OPTIONS]", description: "Mount a tmpfs" },
   "shm-size": { type: "string", valueHint: "BYTES", default: "64m", description: "Size of /dev/shm" },
   "read-only": { type: "boolean", description: "Mount the container's root read-only" },
-  rootfs: { type: "boolean", description: "IMAGE is a directory of the host, used as a read-only lower layer" },
-  "cap-add": { type: "string", multiple: true, valueHint: "CAPABILITY", value: "capability", description: "Add a capability" },
-  "cap-drop": { type: "string", multiple: true, valueHint: "CAPABILITY", value: "capability", description: "Drop a capability" },
-  "security-opt": { type: "string", multiple: true, valueHint: "OPTION", value: { suggest: ["no-new-privileges", "seccomp=unconfined"] }, description: "Security option: seccomp=FILE|unconfined|builtin, no-new-privileges" },
-  ulimit: { type: "string", multiple: true, valueHint: "NAME=SOFT[:HARD]", description: "Set a resource limit" },
-  sysctl: { type: "string", multiple: true, valueHint: "NAME=VALUE", description: "Set a kernel parameter of the container's namespaces" },
-  "oom-score-adj": { type: "int", valueHint: "NUMBER", min: -1000, max: 1000, description: "Preference of the out-of-memory killer, -1000 to 1000" },
-  "stop-signal": { type: "string", valueHint: "SIGNAL", value: "signal", description: "Signal that asks the container to stop" },
-  "stop-timeout": { type: "int", valueHint: "SECONDS", default: 10, description: "Seconds until a container that is asked to stop is killed" },
-  "log-driver": { type: "string", valueHint: "DRIVER", value: { oneOf: ["json-file", "none"] }, default: "json-file", description: "Where the output is logged" },
-  "log-opt": { type: "string", multiple: true, valueHint: "NAME=VALUE", value: { suggest: ["max-size=10m", "max-file=3"] }, description: "Option of the log: max-size, max-file" },
-  runtime: { type: "string", valueHint: "PROGRAM", default: "", description: "OCI runtime to run the container with, in place of proa's own" },
+  rootfs: {
+    type: "boolean",
+    description: "IMAGE is a directory of the host, used as a read-only lower layer",
+  },
+  "cap-add": {
+    type: "string",
+    multiple: true,
+    valueHint: "CAPABILITY",
+    value: "capability",
+    description: "Add a capability",
+  },
+  "cap-drop": {
+    type: "string",
+    multiple: true,
+    valueHint: "CAPABILITY",
+    value: "capability",
+    description: "Drop a capability",
+  },
+  "security-opt": {
+    type: "string",
+    multiple: true,
+    valueHint: "OPTION",
+    value: { suggest: ["no-new-privileges", "seccomp=unconfined"] },
+    description: "Security option: seccomp=FILE|unconfined|builtin, no-new-privileges",
+  },
+  ulimit: {
+    type: "string",
+    multiple: true,
+    valueHint: "NAME=SOFT[:HARD]",
+    description: "Set a resource limit",
+  },
+  sysctl: {
+    type: "string",
+    multiple: true,
+    valueHint: "NAME=VALUE",
+    description: "Set a kernel parameter of the container's namespaces",
+  },
+  "oom-score-adj": {
+    type: "int",
+    valueHint: "NUMBER",
+    min: -1000,
+    max: 1000,
+    description: "Preference of the out-of-memory killer, -1000 to 1000",
+  },
+  "stop-signal": {
+    type: "string",
+    valueHint: "SIGNAL",
+    value: "signal",
+    description: "Signal that asks the container to stop",
+  },
+  "stop-timeout": {
+    type: "int",
+    valueHint: "SECONDS",
+    default: 10,
+    description: "Seconds until a container that is asked to stop is killed",
+  },
+  "log-driver": {
+    type: "string",
+    valueHint: "DRIVER",
+    value: { oneOf: ["json-file", "none"] },
+    default: "json-file",
+    description: "Where the output is logged",
+  },
+  "log-opt": {
+    type: "string",
+    multiple: true,
+    valueHint: "NAME=VALUE",
+    value: { suggest: ["max-size=10m", "max-file=3"] },
+    description: "Option of the log: max-size, max-file",
+  },
+  runtime: {
+    type: "string",
+    valueHint: "PROGRAM",
+    default: "",
+    description: "OCI runtime to run the container with, in place of proa's own",
+  },
   platform: { type: "string", valueHint: "OS/ARCH", value: "platform", description: "Platform of the image" },
-  pull: { type: "string", valueHint: "POLICY", value: { oneOf: ["always", "missing", "never"] }, default: "missing", description: "When to pull the image" },
+  pull: {
+    type: "string",
+    valueHint: "POLICY",
+    value: { oneOf: ["always", "missing", "never"] },
+    default: "missing",
+    description: "When to pull the image",
+  },
   quiet: { type: "boolean", alias: "q", description: "Do not show the progress of a pull" },
-  cidfile: { type: "string", valueHint: "FILE", value: "file", description: "Write the id of the container to a file that is not there yet" },
+  cidfile: {
+    type: "string",
+    valueHint: "FILE",
+    value: "file",
+    description: "Write the id of the container to a file that is not there yet",
+  },
   image: { type: "positional", value: "image", description: "Image, or with --rootfs a directory" },
-  command: { type: "positional", required: false, rest: true, value: "command", valueHint: "COMMAND [ARG...]", description: "Command, and its arguments" },
+  command: {
+    type: "positional",
+    required: false,
+    rest: true,
+    value: "command",
+    valueHint: "COMMAND [ARG...]",
+    description: "Command, and its arguments",
+  },
 } as const satisfies Args;
 
 export type CreateValues = Values<typeof createArgs>;
@@ -74,7 +223,11 @@ export function specFrom(
     Cmd: args.command,
     Image: args.image,
     WorkingDir: absoluteDirectory(args.workdir),
-    Labels: Object.fromEntries([...args["label-file"].flatMap((path) => linesOf("label file", path)), ...args.label].map((line) => pair(line))),
+    Labels: Object.fromEntries(
+      [...args["label-file"].flatMap((path) => linesOf("label file", path)), ...args.label].map((line) =>
+        pair(line),
+      ),
+    ),
     StopSignal: args["stop-signal"] ?? "",
     StopTimeout: args["stop-timeout"],
     HostConfig: {
@@ -110,16 +263,20 @@ export function environmentFrom(
   lines: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): string[] {
-  return [...files.flatMap((path) => linesOf("env file", path)), ...lines].flatMap((line) => envLine(line, env));
+  return [...files.flatMap((path) => linesOf("env file", path)), ...lines].flatMap((line) =>
+    envLine(line, env),
+  );
 }
 
 /** `NAME=value`; a bare NAME takes the value of proa's environment, or nothing where that has none. */
 function envLine(line: string, env: Readonly<Record<string, string | undefined>>): string[] {
-  if (line === "" || line.startsWith("=")) throw new EngineError("invalid", "environment variable", `"${line}"`, "it has no name");
+  if (line === "" || line.startsWith("="))
+    throw new EngineError("invalid", "environment variable", `"${line}"`, "it has no name");
   if (line.includes("=")) return [line];
   const value = env[line];
   if (value === undefined) return [];
-  if (value.includes("\uFFFD")) throw new EngineError("invalid", "environment variable", line, "its value is not valid UTF-8");
+  if (value.includes("\uFFFD"))
+    throw new EngineError("invalid", "environment variable", line, "its value is not valid UTF-8");
   return [`${line}=${value}`];
 }
 
@@ -132,8 +289,12 @@ function linesOf(what: string, path: string): string[] {
     throw new EngineError("io", what, path, error);
   }
   const text = bytes.toString("utf8");
-  if (Buffer.compare(Buffer.from(text), bytes) !== 0) throw new EngineError("invalid", what, path, "it is not valid UTF-8");
-  return text.split(/\r?\n/).map((line) => line.trimStart()).filter((line) => line !== "" && !line.startsWith("#"));
+  if (Buffer.compare(Buffer.from(text), bytes) !== 0)
+    throw new EngineError("invalid", what, path, "it is not valid UTF-8");
+  return text
+    .split(/\r?\n/)
+    .map((line) => line.trimStart())
+    .filter((line) => line !== "" && !line.startsWith("#"));
 }
 
 function pair(line: string): [string, string] {
@@ -156,16 +317,29 @@ export function absoluteDirectory(path: string | undefined): string {
 /** Docker takes a path that begins with . or ~ from the shell; only absolute ones name a place for certain. */
 function absoluteBind(text: string): string {
   const [source = "", ...rest] = text.split(":");
-  if (rest.length === 0) throw new EngineError("unsupported", "volume", text, "anonymous volumes are not there yet: name a source");
+  if (rest.length === 0)
+    throw new EngineError(
+      "unsupported",
+      "volume",
+      text,
+      "anonymous volumes are not there yet: name a source",
+    );
   if (!source.startsWith("/") && !source.startsWith(".")) {
-    throw new EngineError("unsupported", "volume", text, "named volumes are not there yet: give the path of a directory");
+    throw new EngineError(
+      "unsupported",
+      "volume",
+      text,
+      "named volumes are not there yet: give the path of a directory",
+    );
   }
   const { resolve } = require("node:path") as typeof import("node:path");
   return [resolve(source), ...rest].join(":");
 }
 
 const ULIMITS = new Set(
-  "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split(" "),
+  "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split(
+    " ",
+  ),
 );
 
 /** Without a limit, as setrlimit has it. */
@@ -181,22 +355,32 @@ function parseUlimit(text: string): { Name: string; Soft: number; Hard: number }
   };
   const [soft = "", hard = soft] = value.split(":");
   const limit = { Name, Soft: number(soft), Hard: number(hard) };
-  if (limit.Soft > limit.Hard) throw new EngineError("invalid", "ulimit", text, "the soft limit is above the hard one");
+  if (limit.Soft > limit.Hard)
+    throw new EngineError("invalid", "ulimit", text, "the soft limit is above the hard one");
   return limit;
 }
 
 function parseTmpfs(text: string): [string, string] {
   const [target = "", options = ""] = text.split(":", 2);
-  if (!target.startsWith("/")) throw new EngineError("invalid", "tmpfs", text, "the target must be an absolute path");
+  if (!target.startsWith("/"))
+    throw new EngineError("invalid", "tmpfs", text, "the target must be an absolute path");
   return [target, options];
 }
 
 function logOptions(args: CreateValues): Record<string, string> {
   const options = Object.fromEntries(args["log-opt"].map((line) => required("log option", line)));
   for (const [name, value] of Object.entries(options)) {
-    const valid = name === "max-size" ? parseBytes("log option max-size", value) > 0 : name === "max-file" && /^[1-9]\d{0,3}$/.test(value);
+    const valid =
+      name === "max-size"
+        ? parseBytes("log option max-size", value) > 0
+        : name === "max-file" && /^[1-9]\d{0,3}$/.test(value);
     if (!valid) {
-      throw new EngineError("invalid", "log option", `${name}=${value}`, "known: max-size=BYTES, max-file=NUMBER");
+      throw new EngineError(
+        "invalid",
+        "log option",
+        `${name}=${value}`,
+        "known: max-size=BYTES, max-file=NUMBER",
+      );
     }
   }
   return options;

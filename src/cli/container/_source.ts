@@ -7,7 +7,7 @@ import type { ContainerSpec } from "../../oci";
 import type { ContainerRow } from "../../state";
 import type { RootSource } from "../../storage";
 import type { App } from "../app";
-import { obtainImage } from "../image/_obtain";
+import { obtainImage } from "../image/obtain";
 
 export type Source = { source: RootSource; imageId: string | null; spec: ContainerSpec };
 
@@ -38,7 +38,8 @@ function sourceOfImage(image: StoredImage): RootSource {
 
 function rootDirectory(path: string): string {
   try {
-    if (!statSync(path).isDirectory()) throw new EngineError("invalid", "rootfs", path, "it is not a directory");
+    if (!statSync(path).isDirectory())
+      throw new EngineError("invalid", "rootfs", path, "it is not a directory");
     return realpathSync(path);
   } catch (error) {
     if (error instanceof EngineError) throw error;
@@ -48,5 +49,6 @@ function rootDirectory(path: string): string {
 
 /** `--cidfile`: an id is never lost by writing over it. */
 export function refuseExisting(path: string): void {
-  if (existsSync(path)) throw new EngineError("in-use", "cidfile", path, "it is there already", { hint: "remove it first" });
+  if (existsSync(path))
+    throw new EngineError("in-use", "cidfile", path, "it is there already", { hint: "remove it first" });
 }

@@ -5,8 +5,12 @@ import { attachArgs, parseDetachKeys } from "./_attach-options";
 export const command = defineCommand({
   meta: {
     description: "Attach to the streams of a running container",
-    examples: [{ command: "proa attach job", does: "see its output from now on; ctrl-p ctrl-q leaves it running" }],
-    exitStatuses: [{ status: "N", meaning: "the exit status of the container, when it ended while attached" }],
+    examples: [
+      { command: "proa attach job", does: "see its output from now on; ctrl-p ctrl-q leaves it running" },
+    ],
+    exitStatuses: [
+      { status: "N", meaning: "the exit status of the container, when it ended while attached" },
+    ],
     seeAlso: ["proa-logs(1)", "proa-exec(1)"],
   },
   args: {

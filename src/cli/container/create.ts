@@ -8,7 +8,9 @@ export const command = defineCommand({
   meta: {
     description: "Create a container without starting it",
     usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
-    examples: [{ command: "proa create --name job debian make", does: "a container that proa start -a job runs" }],
+    examples: [
+      { command: "proa create --name job debian make", does: "a container that proa start -a job runs" },
+    ],
     seeAlso: ["proa-run(1)", "proa-start(1)"],
   },
   args: createArgs,

@@ -10,7 +10,13 @@ export const command = defineCommand({
     seeAlso: ["proa-ps(1)", "proa-inspect(1)"],
   },
   args: {
-    format: { type: "string", alias: "f", valueHint: "FORMAT", value: { suggest: ["json"] }, description: "json, or a Go template" },
+    format: {
+      type: "string",
+      alias: "f",
+      valueHint: "FORMAT",
+      value: { suggest: ["json"] },
+      description: "json, or a Go template",
+    },
     container: { type: "positional", rest: true, value: "container", description: "Name or id" },
   },
   async run({ app, args }) {

@@ -9,7 +9,14 @@ export const command = defineCommand({
     seeAlso: ["proa-stop(1)"],
   },
   args: {
-    signal: { type: "string", alias: "s", valueHint: "SIGNAL", value: "signal", default: "KILL", description: "Signal to send" },
+    signal: {
+      type: "string",
+      alias: "s",
+      valueHint: "SIGNAL",
+      value: "signal",
+      default: "KILL",
+      description: "Signal to send",
+    },
     container: { type: "positional", rest: true, value: "running-container", description: "Name or id" },
   },
   run({ app, args }) {

@@ -13,8 +13,18 @@ export const command = defineCommand({
   },
   args: {
     follow: { type: "boolean", alias: "f", description: "Go on as output comes, until the container ends" },
-    tail: { type: "string", alias: "n", valueHint: "LINES", default: "all", description: "Lines from the end" },
-    since: { type: "string", valueHint: "TIME", description: "Only what came later: a time, or a duration such as 10m" },
+    tail: {
+      type: "string",
+      alias: "n",
+      valueHint: "LINES",
+      default: "all",
+      description: "Lines from the end",
+    },
+    since: {
+      type: "string",
+      valueHint: "TIME",
+      description: "Only what came later: a time, or a duration such as 10m",
+    },
     until: { type: "string", valueHint: "TIME", description: "Only what came earlier" },
     timestamps: { type: "boolean", alias: "t", description: "Show the time of each line" },
     container: { type: "positional", value: "container", description: "Name or id" },
@@ -47,10 +57,17 @@ const UNIT_MS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 
 function timeOf(what: string, text: string, now: number): number {
   if (/^(\d+(\.\d+)?(ms|h|m|s))+$/.test(text)) {
     const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)];
-    return now - parts.reduce((sum, [, number, unit]) => sum + Number(number) * (UNIT_MS[unit ?? ""] ?? 0), 0);
+    return (
+      now - parts.reduce((sum, [, number, unit]) => sum + Number(number) * (UNIT_MS[unit ?? ""] ?? 0), 0)
+    );
   }
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
   const time = Date.parse(text);
   if (!Number.isNaN(time)) return time;
-  throw new EngineError("invalid", what, text, "expected a time such as 2026-01-31T12:00:00Z or a duration such as 10m");
+  throw new EngineError(
+    "invalid",
+    what,
+    text,
+    "expected a time such as 2026-01-31T12:00:00Z or a duration such as 10m",
+  );
 }

@@ -1,9 +1,9 @@
 import { EXIT_UNKNOWN, findContainer, type ListedContainer, listContainers } from "../../container";
 import { EngineError } from "../../error";
+import type { App } from "../app";
 import { type Filters, hasLabel, parseFilters, passesFilters } from "../output/filter";
 import { type Field, formatRows } from "../output/format";
-import { localTime, timeAgo, humanDuration } from "../output/time";
-import type { App } from "../app";
+import { humanDuration, localTime, timeAgo } from "../output/time";
 import { defineCommand } from "../tree";
 
 const COMMAND_WIDTH = 20; // characters, as docker shows it
@@ -11,16 +11,34 @@ const COMMAND_WIDTH = 20; // characters, as docker shows it
 const fields = (nowMs: number): Record<string, Field<ListedContainer>> => ({
   ID: { header: "CONTAINER ID", value: ({ id }, { noTrunc }) => (noTrunc ? id : id.slice(0, 12)) },
   Image: { header: "IMAGE", value: ({ image_ref }) => image_ref },
-  Command: { header: "COMMAND", value: ({ command }, { noTrunc }) => `"${noTrunc ? command : shorten(command)}"` },
+  Command: {
+    header: "COMMAND",
+    value: ({ command }, { noTrunc }) => `"${noTrunc ? command : shorten(command)}"`,
+  },
   CreatedAt: { header: "CREATED AT", value: ({ created_ms }) => localTime(created_ms) },
   RunningFor: { header: "CREATED", value: ({ created_ms }) => timeAgo(created_ms, nowMs) },
   Status: { header: "STATUS", value: (row) => statusOf(row, nowMs) },
   State: { header: "STATE", value: ({ status }) => status },
   Ports: { header: "PORTS", value: () => "" },
   Names: { header: "NAMES", value: ({ name }) => name },
-  Labels: { header: "LABELS", value: ({ spec }) => Object.entries(spec.Labels).map((pair) => pair.join("=")).join(",") },
-  Label: { header: "", value: ({ spec }) => (key: unknown) => spec.Labels[String(key)] ?? "" },
-  Mounts: { header: "MOUNTS", value: ({ spec }) => spec.HostConfig.Binds.map((bind) => bind.split(":")[0]).join(",") },
+  Labels: {
+    header: "LABELS",
+    value: ({ spec }) =>
+      Object.entries(spec.Labels)
+        .map((pair) => pair.join("="))
+        .join(","),
+  },
+  Label: {
+    header: "",
+    value:
+      ({ spec }) =>
+      (key: unknown) =>
+        spec.Labels[String(key)] ?? "",
+  },
+  Mounts: {
+    header: "MOUNTS",
+    value: ({ spec }) => spec.HostConfig.Binds.map((bind) => bind.split(":")[0]).join(","),
+  },
   Networks: { header: "NETWORKS", value: ({ spec }) => spec.HostConfig.NetworkMode },
 });
 
@@ -40,9 +58,28 @@ export const command = defineCommand({
   },
   args: {
     all: { type: "boolean", alias: "a", description: "List those that do not run, too" },
-    filter: { type: "string", alias: "f", multiple: true, valueHint: "KEY=VALUE", value: { suggest: FILTERS.map((key) => `${key}=`) }, description: "Only containers that match", details: `Keys: ${FILTERS.join(", ")}.` },
-    format: { type: "string", valueHint: "FORMAT", value: { suggest: ["json", "table"] }, description: "json, table, or a Go template" },
-    last: { type: "int", alias: "n", valueHint: "NUMBER", default: -1, description: "Only the newest, whatever their status" },
+    filter: {
+      type: "string",
+      alias: "f",
+      multiple: true,
+      valueHint: "KEY=VALUE",
+      value: { suggest: FILTERS.map((key) => `${key}=`) },
+      description: "Only containers that match",
+      details: `Keys: ${FILTERS.join(", ")}.`,
+    },
+    format: {
+      type: "string",
+      valueHint: "FORMAT",
+      value: { suggest: ["json", "table"] },
+      description: "json, table, or a Go template",
+    },
+    last: {
+      type: "int",
+      alias: "n",
+      valueHint: "NUMBER",
+      default: -1,
+      description: "Only the newest, whatever their status",
+    },
     latest: { type: "boolean", alias: "l", description: "Only the newest one" },
     "no-trunc": { type: "boolean", description: "Do not shorten" },
     quiet: { type: "boolean", alias: "q", description: "Only ids" },
@@ -90,7 +127,12 @@ async function testsFor(app: App, filters: Filters): Promise<(row: ListedContain
   const statuses = ["created", "running", "exited"];
   const wrong = filters.get("status")?.find((status) => !statuses.includes(status));
   if (wrong !== undefined) {
-    throw new EngineError("invalid", "filter", `status=${wrong}`, `a status is one of ${statuses.join(", ")}`);
+    throw new EngineError(
+      "invalid",
+      "filter",
+      `status=${wrong}`,
+      `a status is one of ${statuses.join(", ")}`,
+    );
   }
   const edge = async (key: string) => {
     const name = filters.get(key)?.at(-1);
@@ -123,5 +165,9 @@ function matches(name: string, value: string): boolean {
 function isFrom(row: ListedContainer, image: string): boolean {
   const id = row.image_id?.replace("sha256:", "") ?? "";
   const asked = image.replace("sha256:", "");
-  return row.image_ref === image || row.image_ref === `${image}:latest` || (/^[0-9a-f]{6,}$/.test(asked) && id.startsWith(asked));
+  return (
+    row.image_ref === image ||
+    row.image_ref === `${image}:latest` ||
+    (/^[0-9a-f]{6,}$/.test(asked) && id.startsWith(asked))
+  );
 }

@@ -14,13 +14,21 @@ export const command = defineCommand({
     seeAlso: ["proa-stop(1)", "proa-ps(1)"],
   },
   args: {
-    force: { type: "boolean", alias: "f", description: "Kill it first where it runs; one that is not there is no error" },
+    force: {
+      type: "boolean",
+      alias: "f",
+      description: "Kill it first where it runs; one that is not there is no error",
+    },
     container: { type: "positional", rest: true, value: "container", description: "Name or id" },
   },
   run({ app, args }) {
     return forEachTarget(app.io, args.container, async (name) => {
       try {
-        await removeContainer(app.context, await findContainer(app.context, "remove container", name), args.force);
+        await removeContainer(
+          app.context,
+          await findContainer(app.context, "remove container", name),
+          args.force,
+        );
       } catch (error) {
         const isGone = error instanceof EngineError && error.code === "not-found";
         if (!args.force || !isGone) throw error;

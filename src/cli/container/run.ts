@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
-import { EngineError } from "../../error";
 import { runContainer } from "../../container";
+import { EngineError } from "../../error";
 import { defineCommand } from "../tree";
 import { attachArgs, consoleSize, parseDetachKeys, requireTerminal } from "./_attach-options";
 import { createArgs, specFrom } from "./_create-options";
@@ -15,8 +15,14 @@ export const command = defineCommand({
     examples: [
       { command: "proa run --rm hello", does: "run the image that comes with proa; no network needed" },
       { command: "proa run -it --rm debian bash", does: "a shell in a Debian, removed when it ends" },
-      { command: "proa run -d --name web nginx", does: "a server that runs on; proa logs -f web shows its output" },
-      { command: "proa run --rm --rootfs / ls /", does: "a program of this host, which cannot change the host's files" },
+      {
+        command: "proa run -d --name web nginx",
+        does: "a server that runs on; proa logs -f web shows its output",
+      },
+      {
+        command: "proa run --rm --rootfs / ls /",
+        does: "a program of this host, which cannot change the host's files",
+      },
       { command: "echo data | proa run -i --rm debian cat", does: "stdin from a pipe" },
     ],
     exitStatuses: [
@@ -28,7 +34,14 @@ export const command = defineCommand({
   },
   args: {
     detach: { type: "boolean", alias: "d", description: "Run in the background and print the id" },
-    attach: { type: "string", alias: "a", multiple: true, valueHint: "STREAM", value: { oneOf: ["stdin", "stdout", "stderr"] }, description: "Attach to stdin, stdout or stderr only" },
+    attach: {
+      type: "string",
+      alias: "a",
+      multiple: true,
+      valueHint: "STREAM",
+      value: { oneOf: ["stdin", "stdout", "stderr"] },
+      description: "Attach to stdin, stdout or stderr only",
+    },
     ...attachArgs,
     ...createArgs,
   },
@@ -37,7 +50,8 @@ export const command = defineCommand({
     if (args.detach && args.attach.length > 0) {
       throw new EngineError("invalid", "run", "--detach and --attach", "conflicting options");
     }
-    const only = (stream: "stdin" | "stdout" | "stderr") => args.attach.length === 0 || args.attach.includes(stream);
+    const only = (stream: "stdin" | "stdout" | "stderr") =>
+      args.attach.length === 0 || args.attach.includes(stream);
     const attached = args.detach
       ? { stdin: false, stdout: false, stderr: false }
       : { stdin: args.interactive && only("stdin"), stdout: only("stdout"), stderr: only("stderr") };

@@ -1,10 +1,10 @@
-import { EngineError } from "../../error";
 import { findContainer, specOf, startContainer, startDetached } from "../../container";
+import { EngineError } from "../../error";
 import type { App } from "../app";
+import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
 import { attachArgs, consoleSize, parseDetachKeys, requireTerminal } from "./_attach-options";
 import { sourceOf } from "./_source";
-import { forEachTarget } from "../report";
 
 export const command = defineCommand({
   meta: {
@@ -26,7 +26,13 @@ export const command = defineCommand({
     const attached = args.attach || args.interactive;
     const [first = "", ...more] = args.container;
     if (!attached) return startAll(app, args.container);
-    if (more.length > 0) throw new EngineError("invalid", "start", args.container.join(" "), "only one container can be attached to");
+    if (more.length > 0)
+      throw new EngineError(
+        "invalid",
+        "start",
+        args.container.join(" "),
+        "only one container can be attached to",
+      );
     const row = await findContainer(context, "start", first);
     const spec = specOf(context, row);
     const stdin = args.interactive && spec.OpenStdin;

@@ -6,7 +6,8 @@ import { defineCommand } from "../tree";
 export const command = defineCommand({
   meta: {
     description: "Stop running containers",
-    details: "Each is asked by its stop signal (TERM), all at once, and killed when it has not ended in time.",
+    details:
+      "Each is asked by its stop signal (TERM), all at once, and killed when it has not ended in time.",
     examples: [
       { command: "proa stop web db", does: "stop both, waiting ten seconds at most" },
       { command: "proa stop -t 0 web", does: "stop it at once" },
@@ -14,8 +15,20 @@ export const command = defineCommand({
     seeAlso: ["proa-start(1)", "proa-kill(1)", "proa-rm(1)"],
   },
   args: {
-    signal: { type: "string", alias: "s", valueHint: "SIGNAL", value: "signal", description: "Signal to send in place of the container's own" },
-    timeout: { type: "int", alias: "t", hiddenNames: ["time"], valueHint: "SECONDS", description: "Seconds until it is killed; negative: never" },
+    signal: {
+      type: "string",
+      alias: "s",
+      valueHint: "SIGNAL",
+      value: "signal",
+      description: "Signal to send in place of the container's own",
+    },
+    timeout: {
+      type: "int",
+      alias: "t",
+      hiddenNames: ["time"],
+      valueHint: "SECONDS",
+      description: "Seconds until it is killed; negative: never",
+    },
     container: { type: "positional", rest: true, value: "running-container", description: "Name or id" },
   },
   async run({ app, args }) {
@@ -24,7 +37,11 @@ export const command = defineCommand({
     const status = await forEachTarget(app.io, args.container, async (name) => {
       found.push([name, await findContainer(app.context, "stop", name)]);
     });
-    stopContainers(app.context, found.map(([, row]) => row), { signal, timeoutSeconds: args.timeout });
+    stopContainers(
+      app.context,
+      found.map(([, row]) => row),
+      { signal, timeoutSeconds: args.timeout },
+    );
     for (const [name] of found) app.io.stdout.write(`${name}\n`);
     return status;
   },

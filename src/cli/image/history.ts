@@ -7,10 +7,22 @@ import { defineCommand } from "../tree";
 const STEP_WIDTH = 45; // characters, as docker shows it
 
 const fields = (nowMs: number): Record<string, Field<HistoryLine>> => ({
-  ID: { header: "IMAGE", value: ({ id }, { noTrunc }) => (noTrunc ? id : id.replace("sha256:", "").slice(0, 12)) },
-  CreatedSince: { header: "CREATED", value: ({ createdMs }) => (createdMs === 0 ? "N/A" : timeAgo(createdMs, nowMs)) },
-  CreatedAt: { header: "CREATED AT", value: ({ createdMs }) => (createdMs === 0 ? "N/A" : localTime(createdMs)) },
-  CreatedBy: { header: "CREATED BY", value: ({ createdBy }, { noTrunc }) => (noTrunc ? createdBy : shorten(createdBy)) },
+  ID: {
+    header: "IMAGE",
+    value: ({ id }, { noTrunc }) => (noTrunc ? id : id.replace("sha256:", "").slice(0, 12)),
+  },
+  CreatedSince: {
+    header: "CREATED",
+    value: ({ createdMs }) => (createdMs === 0 ? "N/A" : timeAgo(createdMs, nowMs)),
+  },
+  CreatedAt: {
+    header: "CREATED AT",
+    value: ({ createdMs }) => (createdMs === 0 ? "N/A" : localTime(createdMs)),
+  },
+  CreatedBy: {
+    header: "CREATED BY",
+    value: ({ createdBy }, { noTrunc }) => (noTrunc ? createdBy : shorten(createdBy)),
+  },
   Size: { header: "SIZE", value: ({ sizeBytes }) => humanSize(sizeBytes, 3) },
   Comment: { header: "COMMENT", value: ({ comment }) => comment },
 });
@@ -22,7 +34,12 @@ export const command = defineCommand({
     seeAlso: ["proa-images(1)"],
   },
   args: {
-    format: { type: "string", valueHint: "FORMAT", value: { suggest: ["json", "table"] }, description: "json, table, or a Go template" },
+    format: {
+      type: "string",
+      valueHint: "FORMAT",
+      value: { suggest: ["json", "table"] },
+      description: "json, table, or a Go template",
+    },
     "no-trunc": { type: "boolean", description: "Do not shorten" },
     quiet: { type: "boolean", alias: "q", description: "Only ids" },
     image: { type: "positional", value: "image", description: "Name or id" },

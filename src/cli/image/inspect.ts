@@ -10,7 +10,13 @@ export const command = defineCommand({
     seeAlso: ["proa-images(1)", "proa-inspect(1)"],
   },
   args: {
-    format: { type: "string", alias: "f", valueHint: "FORMAT", value: { suggest: ["json"] }, description: "json, or a Go template" },
+    format: {
+      type: "string",
+      alias: "f",
+      valueHint: "FORMAT",
+      value: { suggest: ["json"] },
+      description: "json, or a Go template",
+    },
     image: { type: "positional", rest: true, value: "image", description: "Name or id" },
   },
   async run({ app, args }) {

@@ -15,9 +15,18 @@ const fields = (nowMs: number): Record<string, Field<Line>> => ({
   Repository: { header: "REPOSITORY", value: ({ repository }) => repository },
   Tag: { header: "TAG", value: ({ tag }) => tag },
   Digest: { header: "DIGEST", value: ({ digest }) => digest },
-  ID: { header: "IMAGE ID", value: ({ id }, { noTrunc }) => (noTrunc ? id : id.slice("sha256:".length).slice(0, 12)) },
-  CreatedSince: { header: "CREATED", value: ({ createdMs }) => (createdMs === 0 ? "N/A" : timeAgo(createdMs, nowMs)) },
-  CreatedAt: { header: "CREATED AT", value: ({ createdMs }) => (createdMs === 0 ? "N/A" : localTime(createdMs)) },
+  ID: {
+    header: "IMAGE ID",
+    value: ({ id }, { noTrunc }) => (noTrunc ? id : id.slice("sha256:".length).slice(0, 12)),
+  },
+  CreatedSince: {
+    header: "CREATED",
+    value: ({ createdMs }) => (createdMs === 0 ? "N/A" : timeAgo(createdMs, nowMs)),
+  },
+  CreatedAt: {
+    header: "CREATED AT",
+    value: ({ createdMs }) => (createdMs === 0 ? "N/A" : localTime(createdMs)),
+  },
   Size: { header: "SIZE", value: ({ sizeBytes }) => imageSize(sizeBytes) },
   Containers: { header: "CONTAINERS", value: ({ containers }) => String(containers) },
   Platform: { header: "PLATFORM", value: ({ platform }) => platform },
@@ -38,11 +47,30 @@ export const command = defineCommand({
   args: {
     all: { type: "boolean", alias: "a", description: "List all images; proa keeps none that are hidden" },
     digests: { type: "boolean", description: "Show the digests" },
-    filter: { type: "string", alias: "f", multiple: true, valueHint: "KEY=VALUE", value: { suggest: FILTERS.map((key) => `${key}=`) }, description: "Only images that match", details: `Keys: ${FILTERS.join(", ")}.` },
-    format: { type: "string", valueHint: "FORMAT", value: { suggest: ["json", "table"] }, description: "json, table, or a Go template" },
+    filter: {
+      type: "string",
+      alias: "f",
+      multiple: true,
+      valueHint: "KEY=VALUE",
+      value: { suggest: FILTERS.map((key) => `${key}=`) },
+      description: "Only images that match",
+      details: `Keys: ${FILTERS.join(", ")}.`,
+    },
+    format: {
+      type: "string",
+      valueHint: "FORMAT",
+      value: { suggest: ["json", "table"] },
+      description: "json, table, or a Go template",
+    },
     "no-trunc": { type: "boolean", description: "Do not shorten" },
     quiet: { type: "boolean", alias: "q", description: "Only ids" },
-    name: { type: "positional", required: false, valueHint: "REPOSITORY[:TAG]", value: "image", description: "Only images of this name; * and ? match" },
+    name: {
+      type: "positional",
+      required: false,
+      valueHint: "REPOSITORY[:TAG]",
+      value: "image",
+      description: "Only images of this name; * and ? match",
+    },
   },
   async run({ app, args }) {
     const { context, io } = app;
@@ -50,7 +78,8 @@ export const command = defineCommand({
     const images = listImages(context);
     const lines = images.flatMap(linesOf);
     const wanted = (line: Line) =>
-      (args.name === undefined || matchesName(line, args.name)) && passesFilters(filters, testsFor(line, images));
+      (args.name === undefined || matchesName(line, args.name)) &&
+      passesFilters(filters, testsFor(line, images));
     const kept = filters.size > 0 || args.name !== undefined ? lines.filter(wanted) : lines;
     const text = await formatRows(args.quiet ? onceEach(kept) : kept, {
       fields: fields(context.now()),
@@ -64,21 +93,28 @@ export const command = defineCommand({
   },
 });
 
-/** A line a name; an image without one has a line of its own. */
+/** A line a tag, and one for each repository that it was pulled from by digest alone; an image without a name has a line of its own. */
 function linesOf(image: ImageSummary): Line[] {
-  const digestOf = (repository: string) =>
-    image.repositoryDigests.find((each) => each.startsWith(`${repository}@`))?.slice(repository.length + 1) ?? NONE;
-  const lines = image.tags.map((name) => {
-    const cut = name.lastIndexOf(":"); // a port stands before a slash, and every name here has its tag
-    const repository = name.slice(0, cut);
-    return { ...image, repository, tag: name.slice(cut + 1), digest: digestOf(repository) };
-  });
-  if (lines.length > 0) return lines;
-  const pulled = image.repositoryDigests.map((name) => {
+  const digests = image.repositoryDigests.map((name) => {
     const [repository = NONE, digest = NONE] = name.split("@");
-    return { ...image, repository, tag: NONE, digest };
+    return { repository, digest };
   });
-  return pulled.length > 0 ? pulled : [{ ...image, repository: NONE, tag: NONE, digest: NONE }];
+  const tags = image.tags.map((name) => {
+    const cut = name.lastIndexOf(":"); // a port stands before a slash, and every name here has its tag
+    return { repository: name.slice(0, cut), tag: name.slice(cut + 1) };
+  });
+  const named = tags.map((tag) => ({
+    ...tag,
+    digest: digests.find(({ repository }) => repository === tag.repository)?.digest ?? NONE,
+  }));
+  const bare = digests
+    .filter(({ repository }) => !tags.some((tag) => tag.repository === repository))
+    .map((each) => ({ ...each, tag: NONE }));
+  const names = [...named, ...bare];
+  return (names.length > 0 ? names : [{ repository: NONE, tag: NONE, digest: NONE }]).map((name) => ({
+    ...image,
+    ...name,
+  }));
 }
 
 function onceEach(lines: Line[]): Line[] {
@@ -93,7 +129,9 @@ function matchesName({ repository, tag }: Line, pattern: string): boolean {
 
 function testsFor(line: Line, images: ImageSummary[]): Record<string, (value: string) => boolean> {
   const createdOf = (name: string): number => {
-    const found = images.find(({ id, tags }) => tags.includes(name) || tags.includes(`${name}:latest`) || isIdOf(id, name));
+    const found = images.find(
+      ({ id, tags }) => tags.includes(name) || tags.includes(`${name}:latest`) || isIdOf(id, name),
+    );
     if (found) return found.createdMs;
     throw new EngineError("not-found", "filter", name, "no such image", { exitCode: 1 });
   };
@@ -107,7 +145,10 @@ function testsFor(line: Line, images: ImageSummary[]): Record<string, (value: st
 }
 
 function isIdOf(id: string, text: string): boolean {
-  return /^(sha256:)?[0-9a-f]{6,}$/.test(text) && id.slice("sha256:".length).startsWith(text.replace("sha256:", ""));
+  return (
+    /^(sha256:)?[0-9a-f]{6,}$/.test(text) &&
+    id.slice("sha256:".length).startsWith(text.replace("sha256:", ""))
+  );
 }
 
 function truth(value: string): boolean {

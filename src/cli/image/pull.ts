@@ -1,7 +1,7 @@
 import { formatReference, parseReference, withDefaultTag } from "../../oci";
 import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
-import { obtainImage } from "./_obtain";
+import { obtainImage } from "./obtain";
 
 export const command = defineCommand({
   meta: {
@@ -10,13 +10,27 @@ export const command = defineCommand({
       "Every layer is fetched, verified and unpacked at the same time. What is here already is not fetched again. A name without a registry means docker.io.",
     examples: [
       { command: "proa pull debian:bookworm", does: "from docker.io/library" },
-      { command: "proa pull localhost:5000/team/app@sha256:…", does: "by digest, from a registry of one's own" },
+      {
+        command: "proa pull localhost:5000/team/app@sha256:…",
+        does: "by digest, from a registry of one's own",
+      },
     ],
     seeAlso: ["proa-images(1)", "proa-run(1)"],
   },
   args: {
-    platform: { type: "string", valueHint: "OS/ARCH", value: "platform", description: "Platform of the image" },
-    policy: { type: "string", valueHint: "POLICY", value: { oneOf: ["always", "missing", "never", "newer"] }, default: "always", description: "When to pull" },
+    platform: {
+      type: "string",
+      valueHint: "OS/ARCH",
+      value: "platform",
+      description: "Platform of the image",
+    },
+    policy: {
+      type: "string",
+      valueHint: "POLICY",
+      value: { oneOf: ["always", "missing", "never", "newer"] },
+      default: "always",
+      description: "When to pull",
+    },
     quiet: { type: "boolean", alias: "q", description: "Do not show progress" },
     image: { type: "positional", rest: true, value: "image", description: "Name of the image" },
   },

@@ -1,4 +1,4 @@
-import type { Env, OutStream } from "../io";
+import { BrokenPipe, type Env, type OutStream } from "../io";
 import { imageSize } from "./size";
 import { displayWidth, truncateToWidth } from "./table";
 
@@ -46,25 +46,42 @@ const redrawMs = 50;
 
 /** The view that suits a stream. */
 export function pullProgressView(stream: OutStream, options: ProgressOptions): PullProgressView {
+  const write = writerOf(stream);
   return stream.isTTY && options.env.TERM !== "dumb"
-    ? new TerminalView(stream, options)
-    : new PlainView(stream);
+    ? new TerminalView(stream, write, options)
+    : new PlainView(write);
+}
+
+type Write = (text: string) => void;
+
+/** Writes to the stream, and no more once nobody reads it: the pull goes on. */
+function writerOf(stream: OutStream): Write {
+  let broken = false;
+  return (text) => {
+    if (broken) return;
+    try {
+      stream.write(text);
+    } catch (error) {
+      if (!(error instanceof BrokenPipe)) throw error;
+      broken = true;
+    }
+  };
 }
 
 class PlainView implements PullProgressView {
   private readonly said = new Map<string, string>();
 
-  constructor(private readonly stream: OutStream) {}
+  constructor(private readonly write: Write) {}
 
   update({ id, status }: LayerProgress): void {
     const text = words[status === "exists" || status === "done" ? status : "waiting"];
     if (this.said.get(id) === text) return;
     this.said.set(id, text);
-    this.stream.write(`${shortName(id)}: ${text}\n`);
+    this.write(`${shortName(id)}: ${text}\n`);
   }
 
   message(text: string): void {
-    this.stream.write(`${text}\n`);
+    this.write(`${text}\n`);
   }
 
   finish(): void {}
@@ -81,6 +98,7 @@ class TerminalView implements PullProgressView {
 
   constructor(
     private readonly stream: OutStream,
+    private readonly write: Write,
     options: ProgressOptions,
   ) {
     this.now = options.now ?? (() => performance.now());
@@ -98,7 +116,7 @@ class TerminalView implements PullProgressView {
   }
 
   message(text: string): void {
-    this.stream.write(`${this.erase()}${text}\n`);
+    this.write(`${this.erase()}${text}\n`);
     this.drawn = [];
     if (this.layers.size > 0 && !this.finished) this.draw();
   }
@@ -119,7 +137,7 @@ class TerminalView implements PullProgressView {
     const lines = shown.map((layer) => truncateToWidth(lineOf(layer, width), width));
     const left = this.layers.size - shown.length;
     if (left > 0) lines.push(truncateToWidth(`… and ${left} more`, width));
-    this.stream.write(this.erase() + lines.map((line) => `${line}\n`).join(""));
+    this.write(this.erase() + lines.map((line) => `${line}\n`).join(""));
     this.drawn = lines.map(displayWidth);
   }
 

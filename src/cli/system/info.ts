@@ -44,7 +44,13 @@ export const command = defineCommand({
     ],
   },
   args: {
-    format: { type: "string", alias: "f", valueHint: "FORMAT", value: { suggest: ["json"] }, description: "json, or a Go template" },
+    format: {
+      type: "string",
+      alias: "f",
+      valueHint: "FORMAT",
+      value: { suggest: ["json"] },
+      description: "json, or a Go template",
+    },
   },
   async run({ app, args }) {
     const info = await gather(app);
@@ -98,7 +104,9 @@ async function gather({ context }: App): Promise<Info> {
 
 function describeMapping({ mappings, kind }: HostMappings): string {
   const ids = (map: { size: number }[]) => map.reduce((sum, { size }) => sum + size, 0);
-  return kind === "single" ? "the user's own id only" : `${ids(mappings.uid)} user ids, ${ids(mappings.gid)} group ids`;
+  return kind === "single"
+    ? "the user's own id only"
+    : `${ids(mappings.uid)} user ids, ${ids(mappings.gid)} group ids`;
 }
 
 function readOr(path: string, otherwise: string): string {
@@ -116,7 +124,10 @@ function operatingSystem(): string {
 function textOf(info: Info): string {
   const lines: [string, string | number][] = [
     ["Version", info.ServerVersion],
-    ["Containers", `${info.Containers} (${info.ContainersRunning} running, ${info.ContainersStopped} stopped)`],
+    [
+      "Containers",
+      `${info.Containers} (${info.ContainersRunning} running, ${info.ContainersStopped} stopped)`,
+    ],
     ["Images", info.Images],
     ["Storage driver", info.Driver],
     ["Id mapping", info.Proa.IdMapping],

@@ -17,8 +17,19 @@ export const command = defineCommand({
     seeAlso: ["proa-ps(1)", "proa-images(1)"],
   },
   args: {
-    format: { type: "string", alias: "f", valueHint: "FORMAT", value: { suggest: ["json"] }, description: "json, or a Go template" },
-    type: { type: "string", valueHint: "TYPE", value: { oneOf: ["container", "image"] }, description: "Only containers, or only images" },
+    format: {
+      type: "string",
+      alias: "f",
+      valueHint: "FORMAT",
+      value: { suggest: ["json"] },
+      description: "json, or a Go template",
+    },
+    type: {
+      type: "string",
+      valueHint: "TYPE",
+      value: { oneOf: ["container", "image"] },
+      description: "Only containers, or only images",
+    },
     object: { type: "positional", rest: true, value: "container", description: "Name or id" },
   },
   async run({ app, args }) {
@@ -31,7 +42,11 @@ export const command = defineCommand({
   },
 });
 
-async function documentOf({ context }: App, name: string, type: "container" | "image" | undefined): Promise<unknown> {
+async function documentOf(
+  { context }: App,
+  name: string,
+  type: "container" | "image" | undefined,
+): Promise<unknown> {
   if (type !== "image") {
     try {
       return inspectContainer(context, await findContainer(context, "inspect", name));

@@ -21,6 +21,14 @@ describe("pullProgressView() in a pipe", () => {
     );
   });
 
+  test("is silent from when nobody reads it, and the pull goes on", () => {
+    const io = testIo({ breakAfter: 40 });
+    const view = pullProgressView(io.stdout, { env: io.env });
+    for (const id of [a, b]) view.update({ kind: "layer", id, status: "waiting" });
+    view.finish();
+    expect(io.out).toBe("aaaaaaaaaaaa: Pulling fs layer\n");
+  });
+
   test("is as plain on a dumb terminal", () => {
     const io = testIo({ columns: 80, env: { TERM: "dumb" } });
     const view = pullProgressView(io.stdout, { env: io.env });

@@ -1,0 +1,13 @@
+import type { Context } from "../state";
+import type { PullOptions } from "./pull";
+import type { StoredImage } from "./stored";
+
+/** `pullImage()` of `pull.ts`; the registry's modules are loaded with the first call, so that commands which find their image here do not pay for them. */
+export async function pullImage(
+  context: Context,
+  text: string,
+  options: PullOptions = {},
+): Promise<StoredImage> {
+  const { pullImage: pull } = await import("./pull");
+  return pull(context, text, options);
+}

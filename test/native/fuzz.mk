@@ -1,0 +1,22 @@
+# Fuzz targets, included by native/layer.mk. `make -C native fuzz` runs each for FUZZ_SECONDS with gcc's sanitizers;
+# `make -C native libfuzzer` builds them for libFuzzer where clang has it.
+FUZZ = ../test/native/fuzz
+FUZZ_SECONDS ?= 20
+FUZZ_TARGETS = tar inflate stream
+FUZZ_SOURCES = tar.c tar_pax.c inflate.c stream.c sha256.c err.c util.c
+FUZZ_FLAGS = -std=gnu11 -O1 -g $(FEATURES) -Wall -Wextra -Werror -I. -I$(FUZZ) -fno-omit-frame-pointer
+FUZZ_LIBS = -lz $(LAYER_LIBS)
+
+.PHONY: fuzz libfuzzer
+fuzz: $(FUZZ_TARGETS:%=$(O)/fuzz/%)
+	for target in $(FUZZ_TARGETS); do (cd $(O)/fuzz && ./$$target $(FUZZ_SECONDS)) || exit 1; done
+
+libfuzzer: $(FUZZ_TARGETS:%=$(O)/fuzz/lib-%)
+
+$(O)/fuzz/%: $(FUZZ)/fuzz_%.c $(FUZZ)/main.c $(FUZZ)/fuzz.h $(FUZZ_SOURCES)
+	mkdir -p $(@D)
+	$(CC) $(FUZZ_FLAGS) -fsanitize=address,undefined -fno-sanitize-recover=undefined -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
+
+$(O)/fuzz/lib-%: $(FUZZ)/fuzz_%.c $(FUZZ)/fuzz.h $(FUZZ_SOURCES)
+	mkdir -p $(@D)
+	clang $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
