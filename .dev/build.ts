@@ -101,7 +101,7 @@ async function bundle(to: string): Promise<void> {
     plugins: [staticAddon],
     compile: {
       outfile: to,
-      jitPolicy: 100, // commands end before compiled code pays: 25.1 ms to 23.9 until the helper takes over in `run`
+      jitPolicy: 10, // most commands end before compiled code pays, but a list of 500 should still get some
       // a tool that people run in any directory takes no code and no settings from there
       autoloadDotenv: false,
       autoloadBunfig: false,

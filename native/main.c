@@ -2,6 +2,7 @@
  * proa-helper VERB [REQUEST_FD]: the mechanism behind proa. PROTOCOL.md is the contract of every verb.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -44,6 +45,18 @@ static void drop_bun_variables(void)
 		if (strncmp(*from, "BUN_", 4) != 0)
 			*to++ = *from;
 	*to = NULL;
+}
+
+/* A standard stream that our caller closed (`<&-`) must not become the number of something else: it is an empty one. */
+static void open_standard_streams(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
 }
 
 /* Close every descriptor above 2 that REQUEST does not name. */
@@ -92,6 +105,7 @@ int main(int argc, char **argv)
 
 	if (argc == 4 && strcmp(argv[1], STAGE_VERB) == 0)
 		return stage_main(argv[2], argv[3]);
+	open_standard_streams();
 	process_reset_signals();
 	drop_bun_variables();
 	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(*verbs); i++)

@@ -234,9 +234,10 @@ static int become_root_with_rootfs(struct stage *stage, struct err *err)
 	const unsigned int namespaces = stage->namespaces.fresh | stage->namespaces.joined;
 	int r = 0;
 
+	/* Paths may be open to the caller's own id only; files may belong to the namespace's root only (started as the host's root). */
 	if (stage->root < 0 && !rootfs_needs_ids(stage->rootfs))
-		r = mount_root(stage, err);
-	if (r == 0 && (namespaces & CLONE_NEWUSER))
+		mount_root(stage, NULL);
+	if (namespaces & CLONE_NEWUSER)
 		r = become_root(err);
 	if (r == 0 && stage->root < 0)
 		r = mount_root(stage, err);

@@ -14,13 +14,13 @@
 #include "tar_internal.h"
 #include "util.h"
 
-#define GNU_MAGIC "ustar  " /* with its version; POSIX has "ustar\0" "00" */
+#define GNU_MAGIC "ustar  " /* with the version behind it; POSIX has "ustar", NUL, "00" */
 #define EXTENSIONS_MAX 64   /* extension headers in a row: more is an attack on our time */
 
 /* The header block, POSIX.1-1988 and the variants of its tail. */
 struct header {
 	char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8], type;
-	char link[100], magic[6], version[2], user[32], group[32], major[8], minor[8];
+	char link[100], magic[8], user[32], group[32], major[8], minor[8];
 	union {
 		char prefix[155];
 		struct {

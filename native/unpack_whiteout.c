@@ -92,7 +92,7 @@ static int empty(struct unpack *unpack, int fd, int depth, bool *kept, struct er
 static int make_opaque(struct unpack *unpack, const struct tar_entry *entry, struct err *err)
 {
 	autoclose int fd = open_directory(unpack->parent, ".");
-	bool kept;
+	bool kept = false;
 	int status = fd;
 
 	if (fd >= 0 && !unpack->options.overlay)

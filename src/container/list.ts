@@ -12,15 +12,13 @@ export type ListedContainer = ContainerRow & {
 export async function listContainers(context: Context, all: boolean): Promise<ListedContainer[]> {
   const db = context.db();
   const rows = await settleAll(context, allContainers(db, all ? undefined : "running"));
-  let specs: Map<string, string> | undefined;
   const kept = all ? rows : rows.filter((row) => row.status === "running");
-  return kept.map((row) =>
-    Object.defineProperty(row, "spec", {
-      configurable: true,
-      get: () => {
-        specs ??= allContainerSpecs(db);
-        return JSON.parse(specs.get(row.id) ?? "{}");
-      },
-    }),
-  ) as ListedContainer[];
+  let specs: Map<string, string> | undefined;
+  const withSpec = {
+    get spec(): ContainerSpec {
+      specs ??= allContainerSpecs(db);
+      return JSON.parse(specs.get((this as unknown as ContainerRow).id) ?? "{}");
+    },
+  };
+  return kept.map((row) => Object.setPrototypeOf(row, withSpec) as ListedContainer);
 }

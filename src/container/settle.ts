@@ -38,6 +38,7 @@ export async function settle(context: Context, row: ContainerRow): Promise<Conta
 
 /** Rows that are still there, in their order. */
 export async function settleAll(context: Context, rows: ContainerRow[]): Promise<ContainerRow[]> {
+  if (!rows.some((row) => row.status === "running")) return rows;
   const settled: ContainerRow[] = [];
   for (const row of rows) {
     const now = row.status === "running" ? await settle(context, row) : row;

@@ -2,7 +2,16 @@
  * Starting a container: the bundle is written, the lock taken, the row committed, and then this process becomes the helper. The order
  * matters: a reader who finds the row "running" finds the lock held, from here to the supervisor's end.
  */
-import { closeSync, existsSync, fstatSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../error";
 import { type Attach, becomeHelper, type LogTarget, type RunRequest, spawnRun } from "../helper";
@@ -114,6 +123,7 @@ async function launch(
       maxOpenFiles: maxOpenFiles(),
       consoleSize: options.consoleSize,
     });
+    makeBindSources(spec);
     writeFileSync(join(directory, "config.json"), JSON.stringify(config), { mode: 0o600 });
     rmSync(exitFile(context, id), { force: true });
     commit();
@@ -162,6 +172,19 @@ function lockRunDirectory(context: Context, id: string): number {
 function isStillThere(fd: number, path: string): boolean {
   const now = statSync(path, { throwIfNoEntry: false });
   return now !== undefined && now.ino === fstatSync(fd).ino;
+}
+
+/** A source of `--volume` that is not there becomes a directory, as Docker has it. The binds have been checked. */
+function makeBindSources(spec: ContainerSpec): void {
+  for (const bind of spec.HostConfig.Binds) {
+    const [source = ""] = bind.split(":");
+    if (existsSync(source)) continue;
+    try {
+      mkdirSync(source, { recursive: true });
+    } catch (error) {
+      throw new EngineError("io", "create source of volume", source, error);
+    }
+  }
 }
 
 function logTarget(context: Context, id: string, spec: ContainerSpec): LogTarget | null {

@@ -7,7 +7,7 @@ import {
   repositoryDigestsOfImage,
   tagsOfImage,
 } from "../state";
-import { layerPath, selectDriver } from "../storage";
+import { layerKind, layerPath, selectDriver } from "../storage";
 import { familiarName } from "./list";
 import { configOf, notFound, type StoredImage } from "./stored";
 
@@ -48,9 +48,8 @@ export async function inspectImage(context: Context, image: StoredImage): Promis
   const config = configOf(context, image);
   const tags = tagsOfImage(db, image.id);
   const { driver } = await selectDriver(context);
-  const layers = layersOfImage(db, image.id, driver.kind).map((layer) =>
-    layerPath(context, driver.kind, layer.chain_id),
-  );
+  const kind = layerKind(context, driver);
+  const layers = layersOfImage(db, image.id, kind).map((layer) => layerPath(context, kind, layer.chain_id));
   return {
     Id: image.id,
     RepoTags: tags.map((tag) => familiarName(tag.name)),

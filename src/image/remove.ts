@@ -84,6 +84,7 @@ function removeName(context: Context, text: string, found: Found, options: Remov
   const isLast = tags.length === 1;
   if (isLast) refuseUsed(context, text, id, options.isForced ?? false);
   const lines = untag(context, tag);
+  if (lines.length === 0) throw notFound("remove image", text); // somebody else was faster
   return isLast ? [...lines, ...untagDigests(context, id), ...remove(context, id)] : lines;
 }
 
@@ -104,6 +105,7 @@ function refuseUsed(context: Context, text: string, id: string, isForced: boolea
 
 function untag(context: Context, tag: TagRow): Removed[] {
   const digests = deleteTag(context.db(), tag);
+  if (digests === null) return [];
   return [{ kind: "untagged", name: familiarName(tag.name) }, ...digests.map(digestLine)];
 }
 

@@ -266,10 +266,15 @@ function dropUnnamedManifests(db: Database, imageId: string): void {
   }
 }
 
-/** Take a name away. When it was the last of its image in that repository, the repository's digests of the image go with it. */
-export function deleteTag(db: Database, tag: TagRow): RepositoryDigestRow[] {
+/**
+ * Take a name away. When it was the last of its image in that repository, the repository's digests of the image go with it.
+ *
+ * @returns those digests; null where somebody else has taken the name meanwhile
+ */
+export function deleteTag(db: Database, tag: TagRow): RepositoryDigestRow[] | null {
   const remove = db.transaction(() => {
-    db.query("DELETE FROM tag WHERE name = ?").run(tag.name);
+    const { changes } = db.query("DELETE FROM tag WHERE name = ? AND image_id = ?").run(tag.name, tag.image_id);
+    if (changes === 0) return null;
     const others = db
       .query("SELECT 1 FROM tag WHERE image_id = ? AND repository = ? LIMIT 1")
       .get(tag.image_id, tag.repository);

@@ -24,7 +24,7 @@ export type RootOptions = {
 /** One way to build a root file system. Every method is idempotent. */
 export type Driver = {
   readonly name: DriverName;
-  /** Directory under `layers/`: drivers of one kind share their layers. */
+  /** Drivers of one kind share their layers; the directory under `layers/` is named for it. */
   readonly kind: "overlay" | "vfs";
   /** How a layer's deletions are kept when it is unpacked. */
   readonly whiteouts: "overlay" | "delete";

@@ -11,7 +11,7 @@ export {
 } from "./content";
 export type { Driver, DriverName, RootOptions, RootSource } from "./driver";
 export { collectGarbage, whileKept } from "./garbage";
-export { type LayerToUnpack, LayerWriter, layerPath, unpackBlob, unpackedSize } from "./layers";
+export { type LayerToUnpack, LayerWriter, layerKind, layerPath, unpackBlob, unpackedSize } from "./layers";
 export { findInStack, readFromStack, readInside, readRootFile } from "./lookup";
 export { layerDirectories, prepareRootfs } from "./rootfs";
 export { type Selected, selectDriver } from "./select";

@@ -22,6 +22,14 @@ export function layerPath(context: Context, kind: string, chainId: string): stri
   return join(layersDirectory(context, kind), hexOf(chainId as Digest));
 }
 
+/**
+ * The kind of the layers that DRIVER uses here. Where only one id can be mapped every file was given to it, which must not be taken for the
+ * image's own owners once there are more.
+ */
+export function layerKind(context: Context, driver: Driver): string {
+  return context.host().kind === "single" ? `${driver.kind}-one-id` : driver.kind;
+}
+
 /** The directory of the layers of a kind, made where it is missing. */
 export function ensureLayersDirectory(context: Context, kind: string): string {
   const directory = layersDirectory(context, kind);
@@ -32,8 +40,9 @@ export function ensureLayersDirectory(context: Context, kind: string): string {
 
 /** Bytes of the layer's tar if it is unpacked here, else null. */
 export function unpackedSize(context: Context, driver: Driver, chainId: Digest): number | null {
-  const size = layerSize(context.db(), chainId, driver.kind);
-  return size !== null && existsSync(layerPath(context, driver.kind, chainId)) ? size : null;
+  const kind = layerKind(context, driver);
+  const size = layerSize(context.db(), chainId, kind);
+  return size !== null && existsSync(layerPath(context, kind, chainId)) ? size : null;
 }
 
 export type LayerToUnpack = { chainId: Digest; diffId: Digest; parent: Digest | undefined };
@@ -74,11 +83,11 @@ export class LayerWriter {
     layer: LayerToUnpack,
     source: "stream" | number,
   ): Promise<LayerWriter> {
-    const temporary = makeTemporary(ensureLayersDirectory(context, driver.kind));
+    const temporary = makeTemporary(ensureLayersDirectory(context, layerKind(context, driver)));
     try {
       makeMappedDirectory(context, temporary.path, 0o755);
       if (driver.needsParent && layer.parent !== undefined) {
-        const from = layerPath(context, driver.kind, layer.parent);
+        const from = layerPath(context, layerKind(context, driver), layer.parent);
         const { mappings } = context.host();
         await callHelper(context.paths.cache, "copy-tree", { from, to: temporary.path, mappings });
       }
@@ -141,7 +150,8 @@ export class LayerWriter {
 
   #publish(sizeBytes: number): void {
     const { chainId } = this.#layer;
-    const path = layerPath(this.#context, this.#driver.kind, chainId);
+    const kind = layerKind(this.#context, this.#driver);
+    const path = layerPath(this.#context, kind, chainId);
     try {
       renameSync(this.#temporary.path, path);
     } catch (error) {
@@ -151,7 +161,7 @@ export class LayerWriter {
     }
     insertLayer(this.#context.db(), {
       chain_id: chainId,
-      kind: this.#driver.kind,
+      kind,
       size_bytes: sizeBytes,
       created_ms: this.#context.now(),
     });

@@ -6,7 +6,7 @@ import { type Context, layersOfImage, manifestsOfImage } from "../state";
 import { blobPath, hasBlob, readBlob } from "./content";
 import type { Driver, RootLayers, RootOptions, RootSource } from "./driver";
 import { whileKept } from "./garbage";
-import { layerPath, unpackBlob } from "./layers";
+import { layerKind, layerPath, unpackBlob } from "./layers";
 import { selectDriver } from "./select";
 
 /** From an image or a directory to a root file system that the helper can mount. */
@@ -36,8 +36,9 @@ export async function rootLayers(context: Context, driver: Driver, source: RootS
 
 /** The unpacked layers of an image, top first. Those that are not unpacked for this driver are, from their blobs. */
 export async function layerDirectories(context: Context, driver: Driver, imageId: string): Promise<string[]> {
-  const rows = layersOfImage(context.db(), imageId, driver.kind);
-  const paths = rows.map((row) => layerPath(context, driver.kind, row.chain_id));
+  const kind = layerKind(context, driver);
+  const rows = layersOfImage(context.db(), imageId, kind);
+  const paths = rows.map((row) => layerPath(context, kind, row.chain_id));
   const areThere = rows.every((row, at) => row.is_present === 1 && existsSync(paths[at] ?? ""));
   if (!areThere)
     await unpackMissing(
@@ -63,7 +64,7 @@ async function unpackMissing(
       const digest = blobs[at];
       const diffId = diffIds[at];
       if (digest === undefined || diffId === undefined) break; // equally long, by layerBlobs()
-      if (!existsSync(layerPath(context, driver.kind, chainId))) {
+      if (!existsSync(layerPath(context, layerKind(context, driver), chainId))) {
         const fd = openSync(blobPath(context, digest), "r");
         try {
           await unpackBlob(context, driver, { chainId, diffId, parent }, fd);

@@ -18,7 +18,7 @@ import { makeMappedDirectory } from "./_owner";
 import { makeTemporary } from "./_temporary";
 import { vfsDriver } from "./_vfs";
 import type { Driver, DriverName } from "./driver";
-import { discard, ensureLayersDirectory } from "./layers";
+import { discard, ensureLayersDirectory, layerKind } from "./layers";
 
 /** Which driver is used: the configured one, else the best that works here. What works is tried once a boot and remembered. */
 
@@ -97,7 +97,7 @@ function remember(path: string, value: Remembered): void {
 }
 
 async function probe(context: Context): Promise<{ driver: DriverName; reason: string }> {
-  const scratch = makeTemporary(ensureLayersDirectory(context, overlayDriver.kind));
+  const scratch = makeTemporary(ensureLayersDirectory(context, layerKind(context, overlayDriver)));
   let features: Features;
   try {
     makeMappedDirectory(context, scratch.path, 0o700);

@@ -298,7 +298,7 @@ describe.skipIf(layerMissing !== undefined)(`layer-apply: kinds of tar${why}`, (
     expect(["a", "b", "c"].map((name) => look(join(target, name)).owner)).toEqual(["11:0", "12:0", "11:0"]);
   });
 
-  const sparse = "hello" + "\0".repeat(1_000_000 - 5) + "world";
+  const sparse = `hello${"\0".repeat(1_000_000 - 5)}world`;
   const digits = (n: number): string => n.toString(8).padStart(11, "0");
 
   test.each([

@@ -1,6 +1,6 @@
 import { EngineError } from "../../error";
 import { suggest } from "../suggest";
-import { alignTabs, oneLine } from "./table";
+import { alignTabs, oneLine, tableOf } from "./table";
 import { type Template, TemplateError } from "./template";
 
 /** A field of a row: what `{{.NAME}}` gives and what stands over its column. */
@@ -39,8 +39,9 @@ export async function formatRows<T>(rows: readonly T[], options: RowsOptions<T>)
   }
   if (format === "" || format === "table") {
     const titles = columns.map((name) => fields[name]?.header ?? name);
-    const body = rows.map((row) => columns.map((name) => cell(fields[name]?.value(row, more))).join("\t"));
-    return alignTabs(lines([titles.join("\t"), ...body]));
+    const shown = columns.flatMap((name) => fields[name] ?? []);
+    const body = rows.map((row) => shown.map((field) => textOf(field.value(row, more))));
+    return tableOf(titles, body);
   }
   const isTable = /^table\s/.test(format);
   const source = isTable
@@ -134,8 +135,12 @@ function formatError(error: unknown, names: readonly string[]): unknown {
   });
 }
 
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : value == null ? "" : String(value);
+}
+
 function cell(value: unknown): string {
-  return typeof value === "string" ? oneLine(value) : value == null ? "" : String(value);
+  return oneLine(textOf(value));
 }
 
 function lines(all: readonly string[]): string {

@@ -86,7 +86,6 @@ describe.skipIf(missing !== null)("with skopeo, umoci and a real registry", () =
   test.each([
     ["Docker's v2 schema 2", ["--format", "v2s2"]],
     ["zstd layers", ["--dest-compress-format", "zstd"]],
-    ["gzip layers anew", ["--dest-compress-format", "gzip", "--dest-force-compress-format"]],
   ] as const)("what skopeo pushes in %s runs", async (kind, options) => {
     const source = join(engine.sandbox.home, `source-${kind.length}`);
     writeLayout(source, { one: image });
@@ -94,7 +93,7 @@ describe.skipIf(missing !== null)("with skopeo, umoci and a real registry", () =
     run("skopeo", "copy", "-q", ...options, "--dest-tls-verify=false", `oci:${source}:one`, `docker://${name}`);
     await pull(name);
     expect(await engine.ok(["run", "--rm", name])).toBe("interop");
-    expect(await engine.ok(["run", "--rm", name, "ls", "/etc"])).toBe("passwd\nsaid");
+    expect((await engine.proa(["run", "--rm", name, "cat", "/etc/group"])).stderr).toContain("No such file");
   });
 
   test("what a registry serves of an index with attestations runs, and inspect tells the index's digest", async () => {

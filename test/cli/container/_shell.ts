@@ -1,0 +1,63 @@
+/** What the tests of this folder do again and again. */
+import { expect } from "bun:test";
+import { readFileSync } from "node:fs";
+import { type Engine, type ProaOptions, type ProaResult, processesOf, waitUntil } from "../../harness";
+
+export type Place = { readonly engine: Engine; readonly tiny: string };
+
+/** A command that does nothing until it is killed. */
+export const SLEEP = ["sleep", "1000"];
+
+/** `proa run --rm OPTIONS tiny COMMAND`. */
+export function run(place: Place, options: string[], command: string[], more?: ProaOptions): Promise<ProaResult> {
+  return place.engine.proa(["run", "--rm", ...options, place.tiny, ...command], more);
+}
+
+/** What a shell in a new container prints, trimmed. Fails where it prints errors or does not exit with 0. */
+export async function shell(place: Place, options: string[], script: string, more?: ProaOptions): Promise<string> {
+  const result = await run(place, options, ["sh", "-c", script], more);
+  expect(result.stderr).toBe("");
+  expect(result.exitCode).toBe(0);
+  return result.stdout.trim();
+}
+
+/** Start a container in the background; returns its id. */
+export function detach(place: Place, name: string, command: string[] = SLEEP, options: string[] = []): Promise<string> {
+  return place.engine.ok(["run", "-d", "--name", name, ...options, place.tiny, ...command]);
+}
+
+/** Wait until the log of a container holds `text`: what its program printed says how far it is. */
+export async function printed(place: Place, name: string, text: string): Promise<void> {
+  const log = async (): Promise<boolean> => {
+    const { stdout, stderr } = await place.engine.proa(["logs", name]);
+    return (stdout + stderr).includes(text);
+  };
+  await waitUntil(log, { what: `"${text}" in the log of ${name}` });
+}
+
+/** One field of `inspect`, as text. */
+export function inspect(place: Place, name: string, template: string): Promise<string> {
+  return place.engine.ok(["inspect", "--format", template, name]);
+}
+
+/** Remove every container, then see that nothing is left. */
+export async function removeAll({ engine }: Place): Promise<void> {
+  const ids = (await engine.ok(["ps", "-aq"])).split("\n").filter(Boolean);
+  if (ids.length > 0) await engine.ok(["rm", "-f", ...ids]);
+  await engine.assertNothingLeft();
+}
+
+/** The pid of a container's supervisor. */
+export function supervisorOf({ engine }: Place, id: string): number {
+  const found = processesOf(engine.sandbox).find(({ command }) => command === `proa-supervise ${id}`);
+  if (found === undefined) throw new Error(`no supervisor of ${id}`);
+  return found.pid;
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
