@@ -221,33 +221,15 @@ static struct launch launch_init(const struct bundle *bundle, const char *seccom
 	};
 }
 
-/*
- * As real root, with a user namespace whose root is another id: the container's root owns what is its own. An ordinary
- * user's directories are the container root's already.
- */
+/* What the overlay writes to belongs to the container's root. */
 static int give_directories(const struct container_request *request, struct err *err)
 {
 	const char *const directories[] = { request->rootfs->upper, request->rootfs->work };
-	const struct id_maps *maps = &request->bundle->maps;
-	uid_t uid = 0;
-	gid_t gid = 0;
+	int r = 0;
 
-	if (geteuid() != 0)
-		return 0;
-	for (size_t i = 0; i < maps->n_uid; i++)
-		uid = maps->uid[i].inside == 0 ? maps->uid[i].outside : uid;
-	for (size_t i = 0; i < maps->n_gid; i++)
-		gid = maps->gid[i].inside == 0 ? maps->gid[i].outside : gid;
-	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
-		struct stat st;
-
-		if (!directories[i] || stat(directories[i], &st) < 0 || st.st_uid != 0 || uid == 0)
-			continue;
-		/* EINVAL, EPERM: root of a user namespace only, in which that id may not even exist. */
-		if (chown(directories[i], uid, gid) < 0 && errno != EINVAL && errno != EPERM)
-			return err_set(err, errno, "give directory to the container's root", directories[i]);
-	}
-	return 0;
+	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories) && r == 0; i++)
+		r = directories[i] ? userns_give(directories[i], &request->bundle->maps, err) : 0;
+	return r;
 }
 
 static int open_user_namespace(pid_t pid)

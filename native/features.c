@@ -65,6 +65,7 @@ static int try_overlay(const char *scratch, struct findings *findings)
 	const struct rootfs rootfs = {
 		.driver = ROOTFS_OVERLAY, .lower = layers, .n_lower = 1, .upper = upper, .work = work,
 	};
+	struct rootfs_place place;
 	autoclose int root = -1;
 	int fuse, fd;
 
@@ -78,7 +79,9 @@ static int try_overlay(const char *scratch, struct findings *findings)
 	}
 	close(fd);
 	findings->lowerdir_append = lowerdir_append_works(lower);
-	root = rootfs_mount(&rootfs, merged, &fuse, err);
+	if (rootfs_open(&rootfs, merged, &place, err) < 0)
+		return 1;
+	root = rootfs_mount(&rootfs, &place, &fuse, err);
 	return root < 0 || try_changes(root, err) < 0;
 }
 
@@ -130,14 +133,21 @@ int verb_features(json_t *request)
 	struct err err = { 0 };
 	struct probe probe;
 	struct id_maps maps;
+	const char *scratch;
 	json_t *mappings;
 	int replies[2];
 	bool range;
 	pid_t pid;
 
-	if (request_unpack(request, &err, "features", "{s:o,s:s!}", "mappings", &mappings, "scratch", &probe.scratch) < 0 ||
+	if (request_unpack(request, &err, "features", "{s:o,s:s!}", "mappings", &mappings, "scratch", &scratch) < 0 ||
 	    request_mappings(mappings, &maps, &err) < 0)
 		return reply_error(&err);
+	if (userns_give(scratch, &maps, &err) < 0) {
+		id_maps_free(&maps);
+		return reply_error(&err);
+	}
+	/* From within: what leads to it may be closed to the root of the user namespace. */
+	probe.scratch = chdir(scratch) < 0 ? scratch : ".";
 	range = maps.n_uid > 1 || (maps.n_uid == 1 && maps.uid[0].size > 1);
 	if (pipe2(replies, O_CLOEXEC) < 0) {
 		err_set(&err, errno, "create pipe", "");

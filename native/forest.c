@@ -18,7 +18,7 @@
 #define FILES 1000  /* files beside such mounts, each of which costs a mount */
 
 struct forest {
-	const char *target;
+	const char *base; /* a name of the tmpfs */
 	size_t prefix; /* bytes of a host path before what the new tree has, too */
 	unsigned int overlays, files;
 };
@@ -44,9 +44,9 @@ static bool is_kernels(const char *path)
 /* An overlay over the directory LOWER in its place of the new tree. Return: 0, -EINVAL where mounts are below it, or -errno. */
 static int grow(struct forest *forest, const char *lower, mode_t mode)
 {
-	autofree char *upper = xasprintf("%s/upper/%u", forest->target, forest->overlays);
-	autofree char *work = xasprintf("%s/work/%u", forest->target, forest->overlays);
-	autofree char *destination = xasprintf("%s/root%s", forest->target, lower + forest->prefix);
+	autofree char *upper = xasprintf("%s/upper/%u", forest->base, forest->overlays);
+	autofree char *work = xasprintf("%s/work/%u", forest->base, forest->overlays);
+	autofree char *destination = xasprintf("%s/root%s", forest->base, lower + forest->prefix);
 	const struct overlay overlay = { &lower, 1, upper, work, false };
 
 	if (mkdir(upper, 0700) < 0 || chmod(upper, mode) < 0 || mkdir(work, 0700) < 0)
@@ -130,20 +130,10 @@ static int plant(struct forest *forest, const char *path, int to, int depth, str
 	return r;
 }
 
-int forest_mount(const char *lower, int base, const char *target, struct err *err)
+int forest_mount(const char *lower, int base, const char *path, struct err *err)
 {
-	struct forest forest = { .target = target, .prefix = strcmp(lower, "/") == 0 ? 0 : strlen(lower) };
-	autoclose int root = -1;
-	int r, tree;
+	struct forest forest = { .base = path, .prefix = strcmp(lower, "/") == 0 ? 0 : strlen(lower) };
+	autoclose int root = openat(base, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (mkdirat(base, "root", 0755) < 0)
-		return err_set(err, errno, "create directory", target);
-	root = openat(base, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return err_set(err, errno, "open directory", target);
-	r = plant(&forest, lower, root, 0, err);
-	if (r < 0)
-		return r;
-	tree = mount_open_tree(root, "", true);
-	return tree < 0 ? err_set(err, -tree, "mount overlay", target) : tree;
+	return root < 0 ? err_set(err, errno, "open directory", path) : plant(&forest, lower, root, 0, err);
 }

@@ -10,10 +10,10 @@
 #include "err.h"
 
 /*
- * Build the tree of LOWER, an absolute path, in "root" of the tmpfs BASE, which is attached at the path TARGET and
- * also takes all that is written. What is mounted from memory or from the kernel (/proc, /dev, /run …) is left empty.
- * Return: a detached mount of the whole tree, or -errno with ERR.
+ * Build the tree of LOWER, an absolute path, in the directory "root" of the tmpfs BASE, whose "upper" and "work" take all that
+ * is written. PATH is a name of BASE. What is mounted from memory or from the kernel (/proc, /dev, /run …) is left empty.
+ * Return: 0, or -errno with ERR.
  */
-int forest_mount(const char *lower, int base, const char *target, struct err *err);
+int forest_mount(const char *lower, int base, const char *path, struct err *err);
 
 #endif

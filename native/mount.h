@@ -30,15 +30,26 @@ struct rootfs {
 int rootfs_parse(json_t *object, struct rootfs **out, struct err *err);
 void rootfs_free(struct rootfs *rootfs);
 
-/* Whether files must be created in a file system of the user namespace, which only works once its ids are mapped. */
-bool rootfs_needs_ids(const struct rootfs *rootfs);
+/* A root file system on its way: where it goes and what it is made of. */
+struct rootfs_place {
+	const char *path; /* of the target; borrowed */
+	int target;
+	int source; /* a configured context of overlay, the tree of plain, else -1 */
+};
 
 /*
- * Mount ROOTFS at the path TARGET (a directory, created when missing) of a mount namespace of our own.
+ * Open all directories of ROOTFS, and the existing directory TARGET that it will be mounted at. Call while the user id is the
+ * caller's, as only that may be let to them; no id needs to be mapped. Return: 0, or -errno with ERR.
+ */
+int rootfs_open(const struct rootfs *rootfs, const char *target, struct rootfs_place *place, struct err *err);
+
+/*
+ * Mount ROOTFS at PLACE (which is closed) in a mount namespace of our own, as root of the user namespace: what overlay creates
+ * for itself belongs to who mounts it, and that must be a mapped id.
  * Return: a descriptor of the mount's root, with *FUSE_DEVICE the descriptor that fuse-overlayfs is to serve, else -1; or
  * -errno with ERR.
  */
-int rootfs_mount(const struct rootfs *rootfs, const char *target, int *fuse_device, struct err *err);
+int rootfs_mount(const struct rootfs *rootfs, struct rootfs_place *place, int *fuse_device, struct err *err);
 
 struct mounts; /* `mounts` of a bundle, with the sources of bind mounts already open; it lives as long as the process */
 

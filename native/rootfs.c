@@ -96,21 +96,6 @@ void rootfs_free(struct rootfs *rootfs)
 	free(rootfs);
 }
 
-/* Attach the detached mount FD at the path TARGET of the host's tree. */
-static int attach(int fd, const char *target, struct err *err)
-{
-	if (move_mount(fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return err_set(err, errno, "attach root file system", target);
-	return 0;
-}
-
-static int open_root(const char *target, struct err *err)
-{
-	int fd = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 ? err_set(err, errno, "open root file system", target) : fd;
-}
-
 /* The option string of mount(2) is one page; layers are named relative to their common parent directory. */
 static size_t common_parent(const struct overlay *overlay)
 {
@@ -181,13 +166,12 @@ static bool fits_fsconfig(const struct overlay *overlay)
 }
 
 /*
- * By the new mount API. Return: the detached mount, -EOPNOTSUPP without ERR when this kernel or these names need mount(2), or
- * -errno with ERR.
+ * By the new mount API: a file system context with all directories in it. Return: its descriptor, -EOPNOTSUPP without ERR when
+ * this kernel or these names need mount(2), or -errno with ERR.
  */
-static int overlay_by_fsconfig(const struct overlay *overlay, struct err *err)
+static int overlay_configure(const struct overlay *overlay, struct err *err)
 {
 	autoclose int fs = -1;
-	int fd;
 
 	if (!fits_fsconfig(overlay))
 		return -EOPNOTSUPP;
@@ -207,115 +191,150 @@ static int overlay_by_fsconfig(const struct overlay *overlay, struct err *err)
 		return mount_fs_error(fs, errno, "add work directory", overlay->work, err);
 	if (mount_fsconfig(fs, "userxattr", NULL) < 0 || (overlay->is_volatile && mount_fsconfig(fs, "volatile", NULL) < 0))
 		return mount_fs_error(fs, errno, "mount overlay", overlay->upper, err);
-	fd = mount_fsmount(fs, 0);
-	return fd < 0 ? mount_fs_error(fs, -fd, "mount overlay", overlay->upper, err) : fd;
+	return steal_fd(&fs);
 }
 
 int mount_overlay(const struct overlay *overlay, const char *target, struct err *err)
 {
-	autoclose int fd = overlay_by_fsconfig(overlay, err);
+	autoclose int fs = overlay_configure(overlay, err), fd = -1;
 
-	if (fd == -EOPNOTSUPP)
+	if (fs == -EOPNOTSUPP)
 		return overlay_by_options(overlay, target, err);
-	return fd < 0 ? fd : attach(fd, target, err);
+	if (fs < 0)
+		return fs;
+	fd = mount_fsmount(fs, 0);
+	if (fd < 0)
+		return mount_fs_error(fs, -fd, "mount overlay", overlay->upper, err);
+	if (move_mount(fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_set(err, errno, "attach overlay", target);
+	return 0;
 }
 
-static int attach_overlay(const struct rootfs *rootfs, const char *upper, const char *work, const char *target,
-	struct err *err)
+static struct overlay overlay_of(const struct rootfs *rootfs)
 {
-	const struct overlay overlay = { rootfs->lower, rootfs->n_lower, upper, work, rootfs->is_volatile };
-	int r = mount_overlay(&overlay, target, err);
-
-	return r < 0 ? r : open_root(target, err);
+	return (struct overlay){ rootfs->lower, rootfs->n_lower, rootfs->upper, rootfs->work, rootfs->is_volatile };
 }
 
-/* Upper and work on a tmpfs, which is attached at the target itself, to be hidden by the overlay a moment later. */
-static int overlay_on_tmpfs(const struct rootfs *rootfs, const char *target, struct err *err)
+int rootfs_open(const struct rootfs *rootfs, const char *target, struct rootfs_place *place, struct err *err)
 {
-	autoclose int fs = fsopen("tmpfs", FSOPEN_CLOEXEC), memory = -1, tree = -1;
-	autofree char *upper = xasprintf("%s/upper", target), *work = xasprintf("%s/work", target);
-	int r;
+	const struct overlay overlay = overlay_of(rootfs);
+
+	*place = (struct rootfs_place){ .path = target, .source = -1 };
+	place->target = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (place->target < 0)
+		return err_set(err, errno, "open directory", target);
+	if (rootfs->driver == ROOTFS_OVERLAY && !rootfs->tmpfs) {
+		place->source = overlay_configure(&overlay, err);
+		return place->source < 0 && place->source != -EOPNOTSUPP ? place->source : 0;
+	}
+	if (rootfs->driver == ROOTFS_PLAIN) {
+		place->source = mount_open_tree(AT_FDCWD, rootfs->path, true);
+		if (place->source < 0)
+			return err_set(err, -place->source, "open root file system", rootfs->path);
+	}
+	return 0;
+}
+
+/* Attach the detached mount TREE (taken) at PLACE. Return: it, or -errno with ERR. */
+static int attach(int tree, const struct rootfs_place *place, struct err *err)
+{
+	autoclose int fd = tree;
+	int r = mount_attach(fd, place->target);
+
+	return r < 0 ? err_set(err, -r, "attach root file system", place->path) : steal_fd(&fd);
+}
+
+static int place_overlay(const struct rootfs *rootfs, const struct rootfs_place *place, struct err *err)
+{
+	const struct overlay overlay = overlay_of(rootfs);
+	int fd, r;
+
+	if (place->source < 0) {
+		r = overlay_by_options(&overlay, place->path, err);
+		if (r < 0)
+			return r;
+		fd = open(place->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return fd < 0 ? err_set(err, errno, "open root file system", place->path) : fd;
+	}
+	fd = mount_fsmount(place->source, 0);
+	return fd < 0 ? mount_fs_error(place->source, -fd, "mount overlay", rootfs->upper, err) : attach(fd, place, err);
+}
+
+/* Upper and work on a tmpfs, which is attached at the place itself, to be hidden by the overlay a moment later. */
+static int place_on_tmpfs(const struct rootfs *rootfs, const struct rootfs_place *place, struct err *err)
+{
+	autoclose int fs = fsopen("tmpfs", FSOPEN_CLOEXEC), memory = -1;
+	autofree char *base = NULL, *upper = NULL, *work = NULL, *root = NULL;
+	struct overlay overlay = overlay_of(rootfs);
+	int tree, r;
 
 	if (fs < 0)
-		return err_set(err, errno, "mount tmpfs", target);
+		return err_set(err, errno, "mount tmpfs", place->path);
 	memory = mount_fsmount(fs, 0);
 	if (memory < 0)
-		return mount_fs_error(fs, -memory, "mount tmpfs", target, err);
-	r = attach(memory, target, err);
+		return mount_fs_error(fs, -memory, "mount tmpfs", place->path, err);
+	r = mount_attach(memory, place->target);
+	if (r < 0)
+		return err_set(err, -r, "attach root file system", place->path);
+	if (mkdirat(memory, "upper", 0755) < 0 || mkdirat(memory, "work", 0755) < 0 || mkdirat(memory, "root", 0755) < 0)
+		return err_set(err, errno, "create upper directory", place->path);
+	/* By the descriptor: the way there may be closed to the container's root. */
+	base = xasprintf("/proc/self/fd/%d", memory);
+	overlay.upper = upper = xasprintf("%s/upper", base);
+	overlay.work = work = xasprintf("%s/work", base);
+	root = xasprintf("%s/root", base);
+	r = mount_overlay(&overlay, root, err);
+	if (r == -EINVAL && rootfs->n_lower == 1)
+		r = forest_mount(rootfs->lower[0], memory, base, err);
 	if (r < 0)
 		return r;
-	if (mkdirat(memory, "upper", 0755) < 0 || mkdirat(memory, "work", 0755) < 0)
-		return err_set(err, errno, "create upper directory", target);
-	r = attach_overlay(rootfs, upper, work, target, err);
-	if (r != -EINVAL || rootfs->n_lower != 1)
-		return r;
-	tree = forest_mount(rootfs->lower[0], memory, target, err);
-	if (tree < 0)
-		return tree;
-	r = attach(tree, target, err);
-	return r < 0 ? r : steal_fd(&tree);
+	tree = mount_open_tree(AT_FDCWD, root, true);
+	return tree < 0 ? err_set(err, -tree, "open root file system", place->path) : attach(tree, place, err);
 }
 
 /*
- * fuse-overlayfs: we mount, so that the kernel holds every request until the program answers, and nobody has to
- * wait for a mount to appear. The supervisor starts the program on the descriptor (stage.c).
+ * fuse-overlayfs: we mount, so that the kernel holds every request until the program answers, and nobody has to wait for a
+ * mount to appear. The supervisor starts the program on the descriptor (fuse.h).
  */
-static int mount_fuse(const char *target, int *device, struct err *err)
+static int place_fuse(const struct rootfs_place *place, int *device, struct err *err)
 {
-	autoclose int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC), fs = -1, fd = -1;
+	autoclose int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC), fs = -1;
 	char number[12];
-	int r;
+	int fd;
 
 	if (fuse < 0)
 		return err_set(err, errno, "open", "/dev/fuse");
 	fs = fsopen("fuse", FSOPEN_CLOEXEC);
 	if (fs < 0)
-		return err_set(err, errno, "mount fuse-overlayfs", target);
+		return err_set(err, errno, "mount fuse-overlayfs", place->path);
 	snprintf(number, sizeof(number), "%d", fuse);
 	if (mount_fsconfig(fs, "source", "fuse-overlayfs") < 0 || mount_fsconfig(fs, "fd", number) < 0 ||
 	    mount_fsconfig(fs, "rootmode", "40000") < 0 || mount_fsconfig(fs, "user_id", "0") < 0 ||
 	    mount_fsconfig(fs, "group_id", "0") < 0 || mount_fsconfig(fs, "allow_other", NULL) < 0 ||
 	    mount_fsconfig(fs, "default_permissions", NULL) < 0)
-		return mount_fs_error(fs, errno, "mount fuse-overlayfs", target, err);
+		return mount_fs_error(fs, errno, "mount fuse-overlayfs", place->path, err);
 	fd = mount_fsmount(fs, 0);
 	if (fd < 0)
-		return mount_fs_error(fs, -fd, "mount fuse-overlayfs", target, err);
-	r = attach(fd, target, err);
-	if (r < 0)
-		return r;
-	*device = steal_fd(&fuse);
-	return steal_fd(&fd);
+		return mount_fs_error(fs, -fd, "mount fuse-overlayfs", place->path, err);
+	fd = attach(fd, place, err);
+	if (fd >= 0)
+		*device = steal_fd(&fuse);
+	return fd;
 }
 
-static int mount_plain(const struct rootfs *rootfs, const char *target, struct err *err)
+int rootfs_mount(const struct rootfs *rootfs, struct rootfs_place *place, int *fuse_device, struct err *err)
 {
-	autoclose int fd = mount_open_tree(AT_FDCWD, rootfs->path, true);
-	int r;
+	int root;
 
-	if (fd < 0)
-		return err_set(err, -fd, "open root file system", rootfs->path);
-	r = attach(fd, target, err);
-	return r < 0 ? r : steal_fd(&fd);
-}
-
-bool rootfs_needs_ids(const struct rootfs *rootfs)
-{
-	return rootfs->tmpfs || rootfs->driver == ROOTFS_FUSE_OVERLAYFS;
-}
-
-int rootfs_mount(const struct rootfs *rootfs, const char *target, int *fuse_device, struct err *err)
-{
 	*fuse_device = -1;
-	if (mkdir(target, 0755) < 0 && errno != EEXIST)
-		return err_set(err, errno, "create directory", target);
-	switch (rootfs->driver) {
-	case ROOTFS_OVERLAY:
-		return rootfs->tmpfs ? overlay_on_tmpfs(rootfs, target, err)
-			: attach_overlay(rootfs, rootfs->upper, rootfs->work, target, err);
-	case ROOTFS_FUSE_OVERLAYFS:
-		return mount_fuse(target, fuse_device, err);
-	case ROOTFS_PLAIN:
-		return mount_plain(rootfs, target, err);
-	}
-	return err_setf(err, 0, "mount root file system", target, "unknown driver");
+	if (rootfs->driver == ROOTFS_PLAIN)
+		root = attach(steal_fd(&place->source), place, err);
+	else if (rootfs->driver == ROOTFS_FUSE_OVERLAYFS)
+		root = place_fuse(place, fuse_device, err);
+	else
+		root = rootfs->tmpfs ? place_on_tmpfs(rootfs, place, err) : place_overlay(rootfs, place, err);
+	if (place->source >= 0)
+		close(place->source);
+	close(place->target);
+	return root;
 }

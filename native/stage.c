@@ -36,6 +36,7 @@ struct stage {
 	struct seccomp_filter filter;
 	struct mounts *mounts;
 	struct devices *devices;
+	struct rootfs_place place;
 	int root, slave, fuse;
 	bool join;           /* a further process in a running container */
 	const char *runtime; /* another runtime is to do it */
@@ -191,7 +192,7 @@ static int become_root(struct err *err)
 
 static int mount_root(struct stage *stage, struct err *err)
 {
-	stage->root = rootfs_mount(stage->rootfs, stage->bundle->root, &stage->fuse, err);
+	stage->root = rootfs_mount(stage->rootfs, &stage->place, &stage->fuse, err);
 	if (stage->root >= 0 && stage->fuse >= 0) {
 		struct stage_message message = { .kind = STAGE_FUSE };
 
@@ -222,25 +223,8 @@ static int prepare(struct stage *stage, struct err *err)
 		r = settings_loopback(err);
 	if (r == 0 && (fresh & CLONE_NEWUTS))
 		r = settings_names(stage->bundle, err);
-	/* Most often it works without ids. Not so for a work directory that was used before; then it is tried again. */
-	if (r == 0 && !rootfs_needs_ids(stage->rootfs))
-		mount_root(stage, NULL);
-	return r;
-}
-
-/* Once the ids are mapped: become root, with the rootfs mounted before or after that as its paths and its files need. */
-static int become_root_with_rootfs(struct stage *stage, struct err *err)
-{
-	const unsigned int namespaces = stage->namespaces.fresh | stage->namespaces.joined;
-	int r = 0;
-
-	/* Paths may be open to the caller's own id only; files may belong to the namespace's root only (started as the host's root). */
-	if (stage->root < 0 && !rootfs_needs_ids(stage->rootfs))
-		mount_root(stage, NULL);
-	if (namespaces & CLONE_NEWUSER)
-		r = become_root(err);
-	if (r == 0 && stage->root < 0)
-		r = mount_root(stage, err);
+	if (r == 0)
+		r = rootfs_open(stage->rootfs, stage->bundle->root, &stage->place, err);
 	return r;
 }
 
@@ -272,9 +256,10 @@ static int open_terminal(struct stage *stage, int root, struct err *err)
 static int build(struct stage *stage, struct err *err)
 {
 	autoclose int proc = -1;
-	int r;
+	int r = mount_root(stage, err);
 
-	r = mounts_apply(stage->mounts, stage->root, stage->namespaces.fresh & CLONE_NEWPID, &proc, err);
+	if (r == 0)
+		r = mounts_apply(stage->mounts, stage->root, stage->namespaces.fresh & CLONE_NEWPID, &proc, err);
 	if (r == 0 && stage->devices)
 		r = devices_apply(stage->devices, stage->root, err);
 	if (r == 0 && stage->process.terminal)
@@ -321,8 +306,8 @@ static int start(struct stage *stage, struct err *err)
 		if (r == 0)
 			r = hide(err);
 	}
-	if (r == 0)
-		r = become_root_with_rootfs(stage, err);
+	if (r == 0 && ((namespaces->fresh | namespaces->joined) & CLONE_NEWUSER))
+		r = become_root(err);
 	return r < 0 ? r : build(stage, err);
 }
 
@@ -363,10 +348,14 @@ static int start_foreign(struct stage *stage, struct err *err)
 	};
 	int r = mount_isolate(stage->bundle, err);
 
+	if (r == 0)
+		r = rootfs_open(stage->rootfs, stage->bundle->root, &stage->place, err);
 	if (r == 0 && (stage->namespaces.fresh & CLONE_NEWUSER))
 		r = await_go(stage, err);
 	if (r == 0)
-		r = become_root_with_rootfs(stage, err);
+		r = become_root(err);
+	if (r == 0)
+		r = mount_root(stage, err);
 	if (r == 0)
 		r = foreign_prepare(&foreign, err);
 	if (r == 0 && stage->process.terminal)

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -140,6 +141,27 @@ int userns_write_maps(pid_t pid, const struct id_maps *maps, struct err *err)
 		r = r == 0 ? finished : r;
 	}
 	return r;
+}
+
+static uint32_t outside_of_root(const struct id_map *map, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (map[i].inside == 0)
+			return map[i].outside;
+	return 0;
+}
+
+int userns_give(const char *path, const struct id_maps *maps, struct err *err)
+{
+	uid_t uid = outside_of_root(maps->uid, maps->n_uid);
+	struct stat st;
+
+	if (geteuid() != 0 || uid == 0 || lstat(path, &st) < 0 || st.st_uid != 0)
+		return 0;
+	/* EINVAL, EPERM: root of a user namespace only, in which that id may not even exist. */
+	if (lchown(path, uid, outside_of_root(maps->gid, maps->n_gid)) < 0 && errno != EINVAL && errno != EPERM)
+		return err_set(err, errno, "give directory to the container's root", path);
+	return 0;
 }
 
 static int become_root(struct err *err)

@@ -17,6 +17,12 @@
 int userns_write_maps(pid_t pid, const struct id_maps *maps, struct err *err);
 
 /*
+ * As real root, for whom the root of the container is another id: give PATH, where it is real root's, to that id. An ordinary
+ * user's directories are the container root's already. Return: 0, or -errno with ERR.
+ */
+int userns_give(const char *path, const struct id_maps *maps, struct err *err);
+
+/*
  * Fork a child that is root (0:0, all capabilities) of a new user namespace with MAPS and of a new private mount
  * namespace, and run FUNCTION(DATA) in it; its return value is the child's exit status.
  * Return: 0 with *PID, or -errno with ERR and no child.

@@ -1,4 +1,5 @@
 import { EngineError, reasonOf } from "../error";
+import { stateErrorWords } from "../state";
 import { BrokenPipe, type Io } from "./io";
 
 export type ReportMore = {
@@ -39,6 +40,8 @@ function linesOf(error: unknown, more: ReportMore): string[] {
     lines.push(`Error: ${error.message}`);
     if (error.hint !== undefined) lines.push(`hint: ${error.hint}`);
     if (error.code === "usage" && more.typed !== undefined) lines.push(`See '${more.typed} --help'.`);
+  } else if (stateErrorWords(error) !== undefined) {
+    lines.push(`Error: state database: ${stateErrorWords(error)}`);
   } else if (isSystemError(error)) {
     lines.push(`Error: ${[error.syscall, error.path, reasonOf(error)].filter(Boolean).join(": ")}`);
   } else {

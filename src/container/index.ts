@@ -13,7 +13,7 @@ export { inspectContainer } from "./inspect";
 export { type ListedContainer, listContainers } from "./list";
 export { type LogLine, type LogOptions, readLog } from "./logs";
 export { logFile, runDirectory } from "./places";
-export { removeContainer } from "./remove";
+export { removeContainers } from "./remove";
 export { checkSecurityOptions } from "./security";
 export { EXIT_UNKNOWN } from "./settle";
 export { runContainer, type StartOptions, startContainer, startDetached } from "./start";

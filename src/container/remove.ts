@@ -1,36 +1,46 @@
 /** Removing containers with all they have. */
-import { existsSync } from "node:fs";
-import { constants } from "node:os";
+import { closeSync, existsSync, rmSync } from "node:fs";
 import { EngineError } from "../error";
-import { type ContainerRow, type Context, deleteContainer, isLocked } from "../state";
+import { type ContainerRow, type Context, deleteContainers } from "../state";
+import { lockContainer } from "./lock";
 import { containerDirectory, runDirectory } from "./places";
-import { killContainer } from "./stop";
+import { killAll } from "./stop";
 import { removeTrees } from "./trees";
 
 /**
- * Remove a container: first its row, then its files, so that a crash leaves garbage and no lie. Throws `in-use` for one that runs, unless `force` kills it first.
+ * Remove containers, all at once: first their rows, then their files, so that a crash leaves garbage and no lie. Each is locked meanwhile, so
+ * that it is not started. `force` kills those that run.
+ *
+ * @returns what failed, by id: `in-use` for one that runs
  */
-export async function removeContainer(context: Context, row: ContainerRow, force: boolean): Promise<void> {
-  if (isLocked(runDirectory(context, row.id))) {
-    if (!force) {
-      throw new EngineError("in-use", "remove container", row.name, "it is running", {
-        exitCode: 1,
-        hint: `stop it first (proa stop ${row.name}), or remove it by force (proa rm -f ${row.name})`,
-      });
+export async function removeContainers(
+  context: Context,
+  rows: ContainerRow[],
+  force: boolean,
+): Promise<Map<string, EngineError>> {
+  if (force) killAll(context, rows);
+  const failed = new Map<string, EngineError>();
+  const locked: { row: ContainerRow; fd: number }[] = [];
+  try {
+    for (const row of rows) {
+      const fd = lockContainer(context, row.id);
+      if (fd === null) failed.set(row.id, isRunning(row));
+      else locked.push({ row, fd });
     }
-    killIfAlive(context, row);
+    const ids = locked.map(({ row }) => row.id);
+    deleteContainers(context.db(), ids);
+    const directories = ids.map((id) => containerDirectory(context, id)).filter((path) => existsSync(path));
+    if (directories.length > 0) await removeTrees(context, directories);
+    for (const id of ids) rmSync(runDirectory(context, id), { recursive: true, force: true });
+  } finally {
+    for (const { fd } of locked) closeSync(fd);
   }
-  deleteContainer(context.db(), row.id);
-  const left = [containerDirectory(context, row.id), runDirectory(context, row.id)].filter((path) =>
-    existsSync(path),
-  );
-  if (left.length > 0) await removeTrees(context, left);
+  return failed;
 }
 
-function killIfAlive(context: Context, row: ContainerRow): void {
-  try {
-    killContainer(context, row, constants.signals.SIGKILL);
-  } catch (error) {
-    if (!(error instanceof EngineError && error.code === "not-running")) throw error; // it ended by itself
-  }
+function isRunning(row: ContainerRow): EngineError {
+  return new EngineError("in-use", "remove container", row.name, "it is running", {
+    exitCode: 1,
+    hint: `stop it first (proa stop ${row.name}), or remove it by force (proa rm -f ${row.name})`,
+  });
 }

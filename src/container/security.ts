@@ -34,7 +34,11 @@ export function seccompFor(context: Context, spec: ContainerSpec): Seccomp {
     arch: hostPlatform().architecture,
     kernel: release(),
   });
-  makePrivateDirectory(context.paths.seccomp, context.uid);
+  try {
+    makePrivateDirectory(context.paths.seccomp, context.uid, "XDG_CACHE_HOME");
+  } catch {
+    return { seccomp, cache: null }; // compiled anew each time, and nothing else
+  }
   const key = new Bun.CryptoHasher("sha256").update(JSON.stringify(seccomp)).digest("hex");
   return { seccomp, cache: join(context.paths.seccomp, `${key}.bpf`) };
 }

@@ -2,24 +2,16 @@
  * Starting a container: the bundle is written, the lock taken, the row committed, and then this process becomes the helper. The order
  * matters: a reader who finds the row "running" finds the lock held, from here to the supervisor's end.
  */
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../error";
 import { type Attach, becomeHelper, type LogTarget, type RunRequest, spawnRun } from "../helper";
 import { type ContainerSpec, parseBytes, runtimeConfig } from "../oci";
-import { type ContainerRow, type Context, makePrivateDirectory, markRunning, tryLock } from "../state";
+import { type ContainerRow, type Context, makePrivateDirectory, markRunning } from "../state";
 import { prepareRootfs, type RootSource } from "../storage";
 import { type NewContainer, record, withHostname } from "./create";
 import { hostFiles } from "./files";
+import { lockContainer } from "./lock";
 import { randomId } from "./name";
 import { containerDirectory, exitFile, logFile, ownExecutable, runDirectory } from "./places";
 import { runtimeProgram } from "./runtime";
@@ -41,14 +33,14 @@ export async function runContainer(
   asked: NewContainer,
   source: RootSource,
   options: StartOptions,
-  onCreated: (id: string) => void = () => {},
+  tellId: (id: string) => void = () => {},
 ): Promise<never> {
   await sweep(context); // a `--rm` container that has just ended may hold the name
   const id = randomId();
   const spec = withHostname(asked.spec, id);
   const request = await launch(context, id, spec, source, options, () => {
+    tellId(id); // first: a container whose id cannot be told is not made
     record(context, { ...asked, spec }, id, true);
-    onCreated(id);
   });
   becomeHelper(context.paths.cache, "run", request, [request.lockFd]);
 }
@@ -88,9 +80,12 @@ function relaunch(
   source: RootSource,
   options: StartOptions,
 ): Promise<RunRequest> {
-  return launch(context, row.id, spec, source, options, () =>
-    markRunning(context.db(), row.id, context.now()),
-  );
+  return launch(context, row.id, spec, source, options, () => {
+    if (markRunning(context.db(), row.id, context.now())) return;
+    throw new EngineError("not-found", "start container", row.name, "it has just been removed", {
+      exitCode: 1,
+    });
+  });
 }
 
 /** Everything from the spec to the helper's request. `commit` writes the row, when all else is in place; the lock is then held. */
@@ -109,7 +104,8 @@ async function launch(
 
   const directory = containerDirectory(context, id);
   const isNew = !existsSync(directory);
-  const lockFd = lockRunDirectory(context, id);
+  const lockFd = lockContainer(context, id);
+  if (lockFd === null) throw alreadyRunning(id);
   try {
     makePrivateDirectory(join(directory, "rootfs"), context.uid);
     const rootfs = await prepareRootfs(context, source, directory, { volatile: spec.HostConfig.AutoRemove });
@@ -153,27 +149,6 @@ async function launch(
   }
 }
 
-/** Hold the lock that says "alive", from now to the supervisor's end. Throws `already-running`. */
-function lockRunDirectory(context: Context, id: string): number {
-  const directory = runDirectory(context, id);
-  for (;;) {
-    makePrivateDirectory(directory, context.uid);
-    const fd = tryLock(directory);
-    if (fd === null) {
-      throw new EngineError("already-running", "start container", id.slice(0, 12), "it is running", {
-        exitCode: 1,
-      });
-    }
-    if (isStillThere(fd, directory)) return fd;
-    closeSync(fd); // another process removed it between the two calls
-  }
-}
-
-function isStillThere(fd: number, path: string): boolean {
-  const now = statSync(path, { throwIfNoEntry: false });
-  return now !== undefined && now.ino === fstatSync(fd).ino;
-}
-
 /** A source of `--volume` that is not there becomes a directory, as Docker has it. The binds have been checked. */
 function makeBindSources(spec: ContainerSpec): void {
   for (const bind of spec.HostConfig.Binds) {
@@ -185,6 +160,12 @@ function makeBindSources(spec: ContainerSpec): void {
       throw new EngineError("io", "create source of volume", source, error);
     }
   }
+}
+
+function alreadyRunning(id: string): EngineError {
+  return new EngineError("already-running", "start container", id.slice(0, 12), "it is running", {
+    exitCode: 1,
+  });
 }
 
 function logTarget(context: Context, id: string, spec: ContainerSpec): LogTarget | null {

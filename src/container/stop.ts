@@ -42,6 +42,18 @@ export function killContainer(context: Context, row: ContainerRow, signal: numbe
   if (signal === constants.signals.SIGKILL) waitUnlocked(runDirectory(context, row.id));
 }
 
+/** End those that run, without asking, and wait for their ends. */
+export function killAll(context: Context, rows: ContainerRow[]): void {
+  const killed = rows.filter((row) => {
+    const alive = openAlive(context, row);
+    if (!alive) return false;
+    pidfdSendSignal(alive.pidfd, constants.signals.SIGKILL);
+    closeSync(alive.pidfd);
+    return true;
+  });
+  for (const row of killed) waitUnlocked(runDirectory(context, row.id));
+}
+
 export type StopOptions = {
   /** undefined: the container's own, else TERM. */
   signal: number | undefined;

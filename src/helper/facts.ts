@@ -29,28 +29,44 @@ function readSysctl(path: string): string {
   return existsSync(path) ? readFileSync(path, "utf8").trim() : "";
 }
 
-/** What to type or check for the failures that have a cause outside the engine. */
-function hintFor(facts: Facts): string | undefined {
-  if (facts.step === "create user namespace") return userNamespaceHint(facts);
-  if (facts.step === "map ids" && facts.errno === "ENOENT") {
-    return "install newuidmap and newgidmap (Debian: apt-get install uidmap)";
+/**
+ * What to type or check for the failures that have a cause outside the engine.
+ *
+ * @param sysctl reads a file below /proc/sys; "" where this kernel has none
+ */
+export function hintFor(facts: Facts, sysctl: (path: string) => string = readSysctl): string | undefined {
+  const { step, object, errno } = facts;
+  if (/^new[ug]idmap$/.test(object)) {
+    if (errno === "ENOENT") return "install newuidmap and newgidmap (Debian: apt-get install uidmap)";
+    return `${object} has no right to do it: it has to be setuid root or to have file capabilities, on a file system without nosuid (Debian: apt-get install --reinstall uidmap), and the ids of /etc/subuid and /etc/subgid must exist where proa runs`;
   }
-  if (facts.errno === "ENOSPC" || facts.errno === "EDQUOT")
-    return "free some space, for example with `proa rmi`";
+  if (step === "create user namespace") return userNamespaceHint(facts, sysctl);
+  if (errno === "ENOSPC" || errno === "EDQUOT") return "free some space, for example with `proa rmi`";
+  // AppArmor lets the namespace come into being and takes away what it is made for.
+  if ((errno === "EPERM" || errno === "EACCES") && isPrivilegedStep(step) && isRestricted(sysctl)) return appArmorHint;
   return undefined;
 }
 
-function userNamespaceHint(facts: Facts): string {
-  if (readSysctl("/proc/sys/kernel/unprivileged_userns_clone") === "0") {
+function isPrivilegedStep(step: string): boolean {
+  return /namespace|mount|id map|host name/.test(step);
+}
+
+function isRestricted(sysctl: (path: string) => string): boolean {
+  return sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") === "1";
+}
+
+const appArmorHint =
+  "AppArmor restricts user namespaces here; an administrator can allow them: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for proa with `userns,`";
+
+function userNamespaceHint(facts: Facts, sysctl: (path: string) => string): string {
+  if (sysctl("/proc/sys/kernel/unprivileged_userns_clone") === "0") {
     return "an administrator can allow it: sysctl -w kernel.unprivileged_userns_clone=1";
   }
-  if (readSysctl("/proc/sys/user/max_user_namespaces") === "0") {
+  if (sysctl("/proc/sys/user/max_user_namespaces") === "0") {
     return "an administrator can allow it: sysctl -w user.max_user_namespaces=15000";
   }
-  if (readSysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") === "1") {
-    return "an administrator can allow it: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for proa with `userns,`";
-  }
-  return facts.errno === "ENOSPC"
+  if (isRestricted(sysctl)) return appArmorHint;
+  return facts.errno === "ENOSPC" || facts.errno === "EUSERS"
     ? "the limit of user namespaces is reached: see /proc/sys/user/max_user_namespaces"
     : "proa needs user namespaces: is it running in a container or sandbox that forbids them?";
 }

@@ -14,16 +14,34 @@ export type HostMappings = {
 
 type Range = { start: number; size: number };
 
-/** Ranges of `user` (by name or number) in the text of /etc/subuid or /etc/subgid, subuid(5). */
+const lastId = 0xffff_fffe; // the one above it means "no id"
+const linesLimit = 339; // of an id map (user_namespaces(7)), with one for the user's own id
+
+/**
+ * Ranges of `user` (by name or number) in the text of /etc/subuid or /etc/subgid, subuid(5). Lines that are none are passed over, and so are
+ * ranges that overlap one before them: the kernel refuses a map with those.
+ */
 export function parseSubordinateIds(text: string, user: string, uid: number): Range[] {
   const ranges: Range[] = [];
   for (const line of text.split("\n")) {
-    const [owner, start, size] = line.split(":");
+    const [owner, start = "", size = ""] = line.split(":");
     if (owner !== user && owner !== String(uid)) continue;
+    if (!/^\d+$/.test(start) || !/^\d+$/.test(size)) continue;
     const range = { start: Number(start), size: Number(size) };
-    if (Number.isInteger(range.start) && Number.isInteger(range.size) && range.size > 0) ranges.push(range);
+    if (range.size === 0 || range.start + range.size - 1 > lastId) continue;
+    const isTaken = ranges.some((other) => range.start < other.start + other.size && other.start < range.start + range.size);
+    if (!isTaken && ranges.length < linesLimit) ranges.push(range);
   }
   return ranges;
+}
+
+/** Where a new range may begin: above every range in the file, whoever has it. */
+function firstFree(text: string): number {
+  const ends = text.split("\n").map((line) => {
+    const [, start, size] = line.split(":");
+    return Number(start) + Number(size);
+  });
+  return Math.max(100_000, ...ends.filter((end) => Number.isSafeInteger(end)));
 }
 
 /** 0 inside is the user, 1 and up are the subordinate ids, in the order of the file. */
@@ -67,9 +85,10 @@ export function hostMappings(): HostMappings {
   const uid = process.geteuid?.() ?? 0;
   const gid = process.getegid?.() ?? 0;
   const user = nameOf(uid);
-  const uids = parseSubordinateIds(readOr("/etc/subuid", ""), user, uid);
-  const gids = parseSubordinateIds(readOr("/etc/subgid", ""), user, uid);
-  if (uid === 0) return asRoot(uids, gids);
+  const [subuid, subgid] = [readOr("/etc/subuid", ""), readOr("/etc/subgid", "")];
+  const uids = parseSubordinateIds(subuid, user, uid);
+  const gids = parseSubordinateIds(subgid, user, uid);
+  if (uid === 0) return asRoot(uids, gids, { "/etc/subuid": subuid, "/etc/subgid": subgid });
   const why =
     uids.length === 0 || gids.length === 0
       ? `no subordinate ids for ${user} in ${uids.length === 0 ? "/etc/subuid" : "/etc/subgid"}`
@@ -79,10 +98,13 @@ export function hostMappings(): HostMappings {
   if (why === undefined) {
     return { mappings: { uid: mapOf(uid, uids), gid: mapOf(gid, gids) }, kind: "range", warning: undefined };
   }
+  const start = firstFree(`${subuid}\n${subgid}`);
+  const range = `${start}-${start + 65_535}`;
+  const cure = haveMapPrograms() ? `; an administrator gives more: usermod --add-subuids ${range} --add-subgids ${range} ${user}` : "";
   return {
     mappings: { uid: mapOf(uid, []), gid: mapOf(gid, []) },
     kind: "single",
-    warning: `${why}: containers have only the id 0, and every file of an image belongs to it`,
+    warning: `${why}: containers have only the id 0, and every file of an image belongs to it${cure}`,
   };
 }
 
@@ -99,11 +121,12 @@ function nameOf(uid: number): string {
   }
 }
 
-function asRoot(uids: Range[], gids: Range[]): HostMappings {
+function asRoot(uids: Range[], gids: Range[], files: Record<"/etc/subuid" | "/etc/subgid", string>): HostMappings {
   const missing = uids.length === 0 ? "/etc/subuid" : gids.length === 0 ? "/etc/subgid" : undefined;
   if (missing) {
+    const start = firstFree(Object.values(files).join("\n"));
     throw new EngineError("unsupported", "map ids", "root", `no line for root in ${missing}`, {
-      hint: `proa never runs a container as the host's root; add one: echo root:100000:65536 >> ${missing}`,
+      hint: `proa never runs a container as the host's root; add one: echo root:${start}:65536 >> ${missing}`,
     });
   }
   return { mappings: { uid: rootMapOf(uids), gid: rootMapOf(gids) }, kind: "range", warning: undefined };

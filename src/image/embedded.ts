@@ -11,6 +11,7 @@ import {
 } from "../oci";
 import { type Context, insertImage } from "../state";
 import {
+  announceContent,
   blobPath,
   ensureLayout,
   projectIndex,
@@ -21,7 +22,7 @@ import {
   writeBlob,
 } from "../storage";
 import { imageRow, layerRows } from "./_rows";
-import { findImage, lookUpImage, type StoredImage } from "./stored";
+import { lookUpImage, type StoredImage } from "./stored";
 
 /**
  * The image that comes with the executable: one program that says that containers work here. It is put into the store when it is asked for
@@ -57,6 +58,8 @@ async function make(context: Context): Promise<StoredImage> {
     }),
   );
   ensureLayout(context);
+  const blobs = [layer, config, manifest].map((bytes) => digestOf(bytes));
+  announceContent(context, blobs, [diffId]);
   // Not synced to the disk: it can be made again at any time.
   for (const bytes of [layer, config, manifest]) writeBlob(context, bytes, { isDurable: false });
   const sizeBytes = await unpack(context, diffId);
@@ -66,13 +69,13 @@ async function make(context: Context): Promise<StoredImage> {
     config: config.toString("utf8"),
     layers: layerRows(read),
     manifest: { digest: digestOf(manifest), mediaType: mediaTypes.ociManifest, sizeBytes: manifest.length },
-    blobs: [layer, config, manifest].map((bytes) => digestOf(bytes)),
+    blobs,
     tags: [{ name: embeddedName, repository: "localhost/hello" }],
     repositoryDigests: [],
     nowMs: context.now(),
   });
   await projectIndex(context);
-  return findImage(context, embeddedName);
+  return { id: digestOf(config), platform: read.platform, config: read.config, name: embeddedName };
 }
 
 async function unpack(context: Context, diffId: ReturnType<typeof digestOf>): Promise<number> {

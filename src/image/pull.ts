@@ -1,6 +1,7 @@
-import { EngineError, type ErrorCode } from "../error";
+import { EngineError, type ErrorCode, reasonOf } from "../error";
 import {
   assertIsImage,
+  chainIdsOf,
   choosePlatform,
   type Descriptor,
   type Digest,
@@ -23,11 +24,13 @@ import {
 import { RegistryClient, type RegistryOptions } from "../registry";
 import { type Context, insertImage } from "../state";
 import {
+  announceContent,
   collectGarbage,
   ensureLayout,
   hasBlob,
   projectIndex,
   readBlob,
+  removeAbandoned,
   selectDriver,
   whileKept,
   writeBlob,
@@ -36,7 +39,7 @@ import { fetchLayers } from "./_layers";
 import { imageRow, layerRows } from "./_rows";
 import { embeddedImage } from "./embedded";
 import type { PullProgress } from "./progress";
-import { imageById, lookUpImage, type StoredImage, suits } from "./stored";
+import { lookUpImage, type StoredImage, suits } from "./stored";
 
 /** From a name to an image in the store. */
 
@@ -81,10 +84,15 @@ export async function pullImage(
   if (embedded !== null) return embedded;
   if (policy === "never") throw neverPulled(text, local, platform);
   const reference = withDefaultTag(parseReference(text));
-  await collectGarbage(context); // what a pull that was killed has left
+  await removeAbandoned(context); // what a pull that was killed has left
   try {
-    return await whileKept(context, () => pull(context, reference, platform, options));
+    const image = await whileKept(context, () => pull(context, reference, platform, options));
+    await collectGarbage(context).catch((error: unknown) => context.warn(`clean up: ${reasonOf(error)}`));
+    return image;
   } catch (error) {
+    // Finished layers stay for another try, but not on a disk that is full.
+    if (error instanceof EngineError && error.code === "io")
+      await collectGarbage(context).catch(() => undefined);
     if (options.signal?.aborted) throw interruption(reference, options.signal.reason);
     if (isUsable && error instanceof EngineError && error.code === "registry") {
       context.warn(`${familiarReference(reference)} is used as it is here: ${error.message}`);
@@ -125,7 +133,10 @@ async function pull(
   const resolved = await resolve(client, reference, platform, signal);
   onProgress({ kind: "resolved", reference: formatReference(reference), digest: resolved.named });
   const { manifest } = resolved;
+  const blobs = [manifest.config, ...manifest.layers, ...resolved.documents].map(({ digest }) => digest);
+  announceContent(context, blobs, []);
   const config = await fetchConfig(context, client, reference, manifest.config, signal);
+  announceContent(context, [], chainIdsOf(config.config.diffIds));
   checkConfig(context, reference, manifest, config.config, platform);
   const { driver } = await selectDriver(context);
   const sizeBytes = await fetchLayers({
@@ -139,10 +150,10 @@ async function pull(
     signal,
   });
   for (const document of resolved.documents) writeBlob(context, document.bytes, { digest: document.digest });
-  record(context, reference, resolved, config, sizeBytes);
+  record(context, reference, resolved, config, blobs, sizeBytes);
   await projectIndex(context);
-  const { id, platform: runs, config: run } = imageById(context, manifest.config.digest);
-  return { id, platform: runs, config: run, name: familiarReference(reference) };
+  const { platform: runs, config: run } = config.config;
+  return { id: manifest.config.digest, platform: runs, config: run, name: familiarReference(reference) };
 }
 
 type Resolved = {
@@ -260,11 +271,11 @@ function record(
   reference: Reference,
   resolved: Resolved,
   { config, bytes }: FetchedConfig,
+  blobs: readonly Digest[],
   sizeBytes: number,
 ): void {
   const { manifest } = resolved;
   const repository = repositoryOf(reference);
-  const blobs = [manifest.config, ...manifest.layers, ...resolved.documents].map(({ digest }) => digest);
   insertImage(context.db(), {
     image: imageRow(manifest.config.digest, config, sizeBytes),
     config: Buffer.from(bytes).toString("utf8"),

@@ -149,11 +149,16 @@ function environment(spec: ContainerSpec, user: ResolvedUser, terminal: boolean,
   return [...values].map(([name, value]) => `${name}=${value}`);
 }
 
+/** Docker's -1 is no limit. RLIM_INFINITY has no exact number here, and the helper takes this one, and all above it, for it. */
+function limitOf(value: number): number {
+  return value < 0 ? Number.MAX_SAFE_INTEGER : value;
+}
+
 function rlimitsOf(spec: ContainerSpec, maxOpenFiles: number): NonNullable<OciProcess["rlimits"]> {
   const files = Math.min(OPEN_FILES, maxOpenFiles);
   const limits = new Map([["RLIMIT_NOFILE", { soft: files, hard: files }]]);
   for (const { Name, Soft, Hard } of spec.HostConfig.Ulimits) {
-    limits.set(`RLIMIT_${Name.toUpperCase()}`, { soft: Soft, hard: Hard });
+    limits.set(`RLIMIT_${Name.toUpperCase()}`, { soft: limitOf(Soft), hard: limitOf(Hard) });
   }
   return [...limits].map(([type, limit]) => ({ type, ...limit }));
 }

@@ -41,6 +41,7 @@ export type HostConfig = {
   /** `name[=value]`. */
   SecurityOpt: string[];
   GroupAdd: string[];
+  /** -1: no limit. */
   Ulimits: { Name: string; Soft: number; Hard: number }[];
   Sysctls: Record<string, string>;
   /** null: not asked for. */

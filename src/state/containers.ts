@@ -87,10 +87,14 @@ export function allContainerSpecs(db: Database): Map<string, string> {
   return new Map(rows.map((row) => [row.id, row.spec]));
 }
 
-export function markRunning(db: Database, id: string, startedMs: number): void {
-  db.query(
-    "UPDATE container SET status = 'running', started_ms = ?, finished_ms = 0, exit_code = 0, error = '' WHERE id = ?",
-  ).run(startedMs, id);
+/** Returns false where the container has been removed. */
+export function markRunning(db: Database, id: string, startedMs: number): boolean {
+  const { changes } = db
+    .query(
+      "UPDATE container SET status = 'running', started_ms = ?, finished_ms = 0, exit_code = 0, error = '' WHERE id = ?",
+    )
+    .run(startedMs, id);
+  return changes === 1;
 }
 
 export type Ended = {
@@ -114,6 +118,14 @@ export function autoRemovedContainers(db: Database): ContainerRow[] {
   return db
     .query<ContainerRow, []>(`SELECT ${COLUMNS} FROM container WHERE status = 'running' AND auto_remove = 1`)
     .all();
+}
+
+/** All of them or none. */
+export function deleteContainers(db: Database, ids: readonly string[]): void {
+  const remove = db.query("DELETE FROM container WHERE id = ?");
+  db.transaction(() => {
+    for (const id of ids) remove.run(id);
+  }).immediate();
 }
 
 export function deleteContainer(db: Database, id: string): void {

@@ -1,7 +1,7 @@
 /** What every room needs from outside: paths, environment, database, id maps. Made once in cli/, handed down. */
 import type { Database } from "bun:sqlite";
 import { type HostMappings, hostMappings } from "../helper";
-import { makePrivateDirectory, type Paths, resolvePaths } from "./paths";
+import { checkRuntimeDirectory, makePrivateDirectory, type Paths, resolvePaths } from "./paths";
 
 export type Context = {
   readonly env: Record<string, string | undefined>;
@@ -44,6 +44,7 @@ export function createContext(options: ContextOptions): Context {
     db: () => {
       if (!db) {
         makePrivateDirectory(paths.data, uid);
+        checkRuntimeDirectory(paths, uid);
         const { openDatabase } = require("./database") as typeof import("./database");
         db = openDatabase(paths.database);
       }

@@ -2,6 +2,7 @@
 import { Database } from "bun:sqlite";
 import { EngineError } from "../error";
 import { migrations } from "./migrations";
+import { isDamaged, stateErrorWords } from "./sqlite-errors";
 
 const BUSY_TIMEOUT_MS = 10_000;
 const OPEN_TRIES = 50;
@@ -63,5 +64,8 @@ function isBusy(error: unknown): boolean {
 
 function wrap(path: string, error: unknown): Error {
   if (error instanceof EngineError) return error;
-  return new EngineError("io", "open state", path, error);
+  const more = isDamaged(error)
+    ? { hint: `move it away (mv ${path} ${path}.damaged) to start anew: containers and images are then forgotten, their files stay` }
+    : {};
+  return new EngineError("io", "open state", path, stateErrorWords(error) ?? error, more);
 }

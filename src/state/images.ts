@@ -61,6 +61,7 @@ export function insertImage(db: Database, arrived: NewImage): void {
         chainId,
         diffId,
       );
+      db.query("DELETE FROM garbage WHERE kind = 'layer' AND digest = ?").run(chainId);
     });
     db.query("INSERT INTO manifest VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING").run(
       manifest.digest,
@@ -70,6 +71,7 @@ export function insertImage(db: Database, arrived: NewImage): void {
     );
     for (const digest of arrived.blobs) {
       db.query("INSERT INTO manifest_blob VALUES (?, ?) ON CONFLICT DO NOTHING").run(manifest.digest, digest);
+      db.query("DELETE FROM garbage WHERE kind = 'blob' AND digest = ?").run(digest);
     }
     for (const { name, repository } of arrived.tags) {
       putTag(db, {
@@ -273,7 +275,9 @@ function dropUnnamedManifests(db: Database, imageId: string): void {
  */
 export function deleteTag(db: Database, tag: TagRow): RepositoryDigestRow[] | null {
   const remove = db.transaction(() => {
-    const { changes } = db.query("DELETE FROM tag WHERE name = ? AND image_id = ?").run(tag.name, tag.image_id);
+    const { changes } = db
+      .query("DELETE FROM tag WHERE name = ? AND image_id = ?")
+      .run(tag.name, tag.image_id);
     if (changes === 0) return null;
     const others = db
       .query("SELECT 1 FROM tag WHERE image_id = ? AND repository = ? LIMIT 1")
@@ -338,6 +342,18 @@ function isLayerUsed(db: Database, chainId: string): boolean {
 }
 
 export type GarbageRow = { kind: "blob" | "layer"; digest: string };
+
+/**
+ * Put content down as garbage before it is written: if its image never comes to be, the next collector finds it. Content that an image
+ * refers to is not removed for being on the list.
+ */
+export function insertGarbage(db: Database, rows: GarbageRow[]): void {
+  const insert = db.transaction(() => {
+    for (const { kind, digest } of rows)
+      db.query("INSERT OR IGNORE INTO garbage VALUES (?, ?)").run(kind, digest);
+  });
+  insert.immediate();
+}
 
 /** What has to be removed. What an image refers to again has been taken off the list. */
 export function takeGarbage(db: Database): GarbageRow[] {

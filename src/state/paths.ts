@@ -66,24 +66,42 @@ function isPrivateDirectory(path: string, uid: number): boolean {
   return stat.isDirectory() && stat.uid === uid && (stat.mode & 0o022) === 0;
 }
 
+/** What a directory is chosen by, for hints. */
+type Variable = "XDG_DATA_HOME" | "XDG_CACHE_HOME" | "XDG_RUNTIME_DIR";
+
 /**
  * Make a directory of ours (0700; 0711 for root, whose containers' ids must pass through it). Refuses one that somebody else owns or can write:
  * in /tmp another user may have been there first.
  */
-export function makePrivateDirectory(path: string, uid: number): void {
+export function makePrivateDirectory(path: string, uid: number, variable: Variable = "XDG_DATA_HOME"): void {
   try {
     mkdirSync(path, { recursive: true, mode: uid === 0 ? 0o711 : 0o700 });
   } catch (error) {
-    throw new EngineError("io", "create directory", path, error, { hint: hintForDirectory(path) });
+    throw new EngineError("io", "create directory", path, error, { hint: hintFor(variable) });
   }
-  if (!isPrivateDirectory(path, uid)) {
-    throw new EngineError("io", "use directory", path, "it is not a directory that only you can write", {
-      hint: "set XDG_RUNTIME_DIR to a directory of your own",
-    });
-  }
+  if (!isPrivateDirectory(path, uid)) throw notPrivate(path, variable);
 }
 
-function hintForDirectory(path: string): string {
-  const variable = path.includes("/.cache/") ? "XDG_CACHE_HOME" : "XDG_DATA_HOME";
-  return `proa keeps its state there; choose another place with ${variable}`;
+/** Make the directories that those of living containers are made in, and see of each that it is ours alone. */
+export function makeRuntimeDirectory(paths: Paths, uid: number): void {
+  makePrivateDirectory(paths.runtime, uid, "XDG_RUNTIME_DIR");
+  makePrivateDirectory(paths.running, uid, "XDG_RUNTIME_DIR");
+}
+
+/** Refuse a runtime directory in which somebody else may have put locks and sockets. That it is not there is no fault. */
+export function checkRuntimeDirectory(paths: Paths, uid: number): void {
+  if (existsSync(paths.runtime) && !isPrivateDirectory(paths.runtime, uid))
+    throw notPrivate(paths.runtime, "XDG_RUNTIME_DIR");
+}
+
+function notPrivate(path: string, variable: Variable): EngineError {
+  return new EngineError("io", "use directory", path, "it is not a directory that only you can write", {
+    hint: hintFor(variable),
+  });
+}
+
+function hintFor(variable: Variable): string {
+  return variable === "XDG_RUNTIME_DIR"
+    ? "set XDG_RUNTIME_DIR to a directory of your own"
+    : `proa keeps its ${variable === "XDG_DATA_HOME" ? "state" : "cache"} there; choose another place with ${variable}`;
 }

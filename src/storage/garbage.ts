@@ -2,7 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, un
 import { join } from "node:path";
 import { callHelper, flock, LOCK_EX, LOCK_NB, LOCK_SH } from "../helper";
 import type { Digest } from "../oci";
-import { type Context, deleteGarbage, deleteLayer, takeGarbage } from "../state";
+import { type Context, deleteGarbage, deleteLayer, insertGarbage, takeGarbage } from "../state";
 import { abandoned, makeTemporary } from "./_temporary";
 import { blobPath, ensureLayout, ingestDirectory } from "./content";
 import { layerPath } from "./layers";
@@ -51,6 +51,21 @@ function hideGarbage(context: Context): void {
   if (rows.length > 0) deleteGarbage(context.db(), rows);
 }
 
+/**
+ * To be called before an image's content is written: from here on the collector knows of it, and `insertImage()` takes it off the list. What a
+ * failed pull leaves is thus there for another try, until something else has been pulled or removed.
+ */
+export function announceContent(
+  context: Context,
+  blobs: readonly Digest[],
+  chainIds: readonly Digest[],
+): void {
+  insertGarbage(context.db(), [
+    ...blobs.map((digest) => ({ kind: "blob" as const, digest })),
+    ...chainIds.map((digest) => ({ kind: "layer" as const, digest })),
+  ]);
+}
+
 /** Row first: a directory without a row is nobody's, a row without its directory would be a lie. */
 function hideLayer(context: Context, kind: string, chainId: string): void {
   const path = layerPath(context, kind, chainId);
@@ -69,8 +84,8 @@ function removeBlob(path: string): void {
   }
 }
 
-/** Remove what writers that were killed have left, and what `hideGarbage()` has put aside. */
-async function removeAbandoned(context: Context): Promise<void> {
+/** Remove what writers that were killed have left, and what `hideGarbage()` has put aside. Safe beside writers that live. */
+export async function removeAbandoned(context: Context): Promise<void> {
   mkdirSync(ingestDirectory(context), { recursive: true, mode: 0o700 });
   for (const temporary of abandoned(ingestDirectory(context))) {
     removeBlob(temporary.path);

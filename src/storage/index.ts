@@ -10,7 +10,7 @@ export {
   writeBlob,
 } from "./content";
 export type { Driver, DriverName, RootOptions, RootSource } from "./driver";
-export { collectGarbage, whileKept } from "./garbage";
+export { announceContent, collectGarbage, removeAbandoned, whileKept } from "./garbage";
 export { type LayerToUnpack, LayerWriter, layerKind, layerPath, unpackBlob, unpackedSize } from "./layers";
 export { findInStack, readFromStack, readInside, readRootFile } from "./lookup";
 export { layerDirectories, prepareRootfs } from "./rootfs";

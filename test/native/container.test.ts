@@ -122,7 +122,7 @@ describe.skipIf(missing !== undefined)(`namespaces${suffix}`, () => {
     expect(processesIn(place)).toEqual([]);
   });
 
-  test("a map of the own id alone needs no newuidmap", async () => {
+  test.skipIf(process.getuid?.() === 0)("a map of the own id alone needs no newuidmap", async () => {
     const output = await outputOf(
       sh("cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups; id -u"),
       {
@@ -136,7 +136,7 @@ describe.skipIf(missing !== undefined)(`namespaces${suffix}`, () => {
     );
 
     expect(output.replace(/ +/g, " ")).toBe(
-      ` 0 ${process.getuid?.()} 1\n 0 ${process.getgid?.()} 1\n${process.getuid?.() === 0 ? "allow" : "deny"}\n0`,
+      ` 0 ${process.getuid?.()} 1\n 0 ${process.getgid?.()} 1\ndeny\n0`,
     );
   });
 });
@@ -483,17 +483,20 @@ describe.skipIf(missing !== undefined)(`the file system${suffix}`, () => {
     expect(factsOf(refused)).toMatchObject({ step: "set sysctl", object: "kernel.panic" });
   });
 
-  test("a map of one id has devpts without the group of terminals", async () => {
-    const output = await outputOf(sh("grep devpts /proc/mounts"), {
-      config: (c) => {
-        c.linux.uidMappings = [{ containerID: 0, hostID: process.getuid?.() ?? 0, size: 1 }];
-        c.linux.gidMappings = [{ containerID: 0, hostID: process.getgid?.() ?? 0, size: 1 }];
-      },
-    });
+  test.skipIf(process.getuid?.() === 0)(
+    "a map of one id has devpts without the group of terminals",
+    async () => {
+      const output = await outputOf(sh("grep devpts /proc/mounts"), {
+        config: (c) => {
+          c.linux.uidMappings = [{ containerID: 0, hostID: process.getuid?.() ?? 0, size: 1 }];
+          c.linux.gidMappings = [{ containerID: 0, hostID: process.getgid?.() ?? 0, size: 1 }];
+        },
+      });
 
-    expect(output).toContain("mode=620,ptmxmode=666");
-    expect(output).not.toContain("gid=");
-  });
+      expect(output).toContain("mode=620,ptmxmode=666");
+      expect(output).not.toContain("gid=");
+    },
+  );
 
   test.skipIf(!isRange)("a user that is not root can write to the pipes by their names", async () => {
     const outcome = await runBundle(sh("echo out >/dev/stdout; echo err >/dev/stderr"), {

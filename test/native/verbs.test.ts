@@ -12,7 +12,10 @@ const { mappings } = hostMappings();
 
 async function call(verb: string, request: unknown, wrap: string[] = []) {
   const fd = requestFd(request);
-  const child = Bun.spawn([...wrap, helperPath, verb, "3"], { stdio: ["pipe", "pipe", "pipe", fd] });
+  const child = Bun.spawn([...wrap, helperPath, verb, "3"], {
+    stdio: ["pipe", "pipe", "pipe", fd],
+    env: { PATH: "/usr/bin:/bin" },
+  });
   closeSync(fd);
   await child.stdin.end();
   const [stdout, stderr, exitCode] = await Promise.all([

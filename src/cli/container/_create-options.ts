@@ -1,6 +1,6 @@
 /** The options that `run` and `create` share, and the ContainerSpec that they ask for. */
 import { readFileSync } from "node:fs";
-import { type AskedSpec, checkSecurityOptions } from "../../container";
+import { type AskedSpec, checkSecurityOptions, signalNumber } from "../../container";
 import { EngineError } from "../../error";
 import { parseBytes } from "../../oci";
 import type { Args, Values } from "../tree";
@@ -208,6 +208,7 @@ export function specFrom(
   attached: Attached,
 ): AskedSpec {
   checkSecurityOptions(args["security-opt"]);
+  if (args["stop-signal"] !== undefined) signalNumber(args["stop-signal"]);
   return {
     Hostname: args.hostname ?? (args.network === "host" ? hostName() : ""),
     Domainname: args.domainname ?? "",
@@ -342,20 +343,21 @@ const ULIMITS = new Set(
   ),
 );
 
-/** Without a limit, as setrlimit has it. */
-const UNLIMITED = 18_446_744_073_709_551_615n;
+/** Without a limit, as Docker's API has it. */
+const UNLIMITED = -1;
 
 function parseUlimit(text: string): { Name: string; Soft: number; Hard: number } {
   const [Name, value] = required("ulimit", text);
   if (!ULIMITS.has(Name)) throw new EngineError("invalid", "ulimit", text, `unknown limit "${Name}"`);
   const number = (part: string): number => {
-    if (part === "-1" || part === "unlimited") return Number(UNLIMITED);
+    if (part === "-1" || part === "unlimited") return UNLIMITED;
     if (!/^\d+$/.test(part)) throw new EngineError("invalid", "ulimit", text, "expected NAME=SOFT[:HARD]");
     return Number(part);
   };
   const [soft = "", hard = soft] = value.split(":");
   const limit = { Name, Soft: number(soft), Hard: number(hard) };
-  if (limit.Soft > limit.Hard)
+  const isAbove = limit.Hard !== UNLIMITED && (limit.Soft === UNLIMITED || limit.Soft > limit.Hard);
+  if (isAbove)
     throw new EngineError("invalid", "ulimit", text, "the soft limit is above the hard one");
   return limit;
 }

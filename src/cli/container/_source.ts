@@ -1,5 +1,5 @@
 /** What a container's root is made from: an image, pulled when it is not here, or a directory of the host. */
-import { existsSync, realpathSync, statSync } from "node:fs";
+import { realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type AskedSpec, withImageDefaults } from "../../container";
 import { EngineError } from "../../error";
 import { imageById, type PullPolicy, type StoredImage } from "../../image";
@@ -47,8 +47,20 @@ function rootDirectory(path: string): string {
   }
 }
 
-/** `--cidfile`: an id is never lost by writing over it. */
-export function refuseExisting(path: string): void {
-  if (existsSync(path))
+/** The file of `--cidfile`, or nothing where none is asked for. */
+export type Cidfile = { write(id: string): void; discard(): void };
+
+/**
+ * Make the file of `--cidfile`, empty, before the container: an id is never lost by writing over it, and there is no container whose
+ * id could not be told. Throws `in-use`, `io`.
+ */
+export function claimCidfile(path: string | undefined): Cidfile {
+  if (path === undefined) return { write: () => {}, discard: () => {} };
+  try {
+    writeFileSync(path, "", { flag: "wx" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw new EngineError("io", "cidfile", path, error);
     throw new EngineError("in-use", "cidfile", path, "it is there already", { hint: "remove it first" });
+  }
+  return { write: (id) => writeFileSync(path, id), discard: () => rmSync(path, { force: true }) };
 }

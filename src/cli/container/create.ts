@@ -1,8 +1,7 @@
-import { writeFileSync } from "node:fs";
 import { createContainer } from "../../container";
 import { defineCommand } from "../tree";
 import { createArgs, specFrom } from "./_create-options";
-import { refuseExisting, resolveSource } from "./_source";
+import { claimCidfile, resolveSource } from "./_source";
 
 export const command = defineCommand({
   meta: {
@@ -17,10 +16,15 @@ export const command = defineCommand({
   interspersed: false,
   async run({ app, args, given }) {
     const asked = specFrom(args, given, app.env, { stdin: args.interactive, stdout: true, stderr: true });
-    if (args.cidfile !== undefined) refuseExisting(args.cidfile);
-    const { imageId, spec } = await resolveSource(app, asked, args);
-    const { id } = await createContainer(app.context, { name: args.name ?? "", spec, imageId });
-    if (args.cidfile !== undefined) writeFileSync(args.cidfile, id, { flag: "wx" });
-    app.io.stdout.write(`${id}\n`);
+    const cidfile = claimCidfile(args.cidfile);
+    try {
+      const { imageId, spec } = await resolveSource(app, asked, args);
+      const { id } = await createContainer(app.context, { name: args.name ?? "", spec, imageId });
+      cidfile.write(id);
+      app.io.stdout.write(`${id}\n`);
+    } catch (error) {
+      cidfile.discard();
+      throw error;
+    }
   },
 });

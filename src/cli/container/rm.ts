@@ -1,5 +1,6 @@
-import { findContainer, removeContainer } from "../../container";
+import { findContainer, removeContainers } from "../../container";
 import { EngineError } from "../../error";
+import type { ContainerRow } from "../../state";
 import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
 
@@ -21,20 +22,24 @@ export const command = defineCommand({
     },
     container: { type: "positional", rest: true, value: "container", description: "Name or id" },
   },
-  run({ app, args }) {
-    return forEachTarget(app.io, args.container, async (name) => {
+  async run({ app, args }) {
+    const { context, io } = app;
+    const found = new Map<string, ContainerRow>(); // by what was typed
+    const status = await forEachTarget(io, args.container, async (name) => {
       try {
-        await removeContainer(
-          app.context,
-          await findContainer(app.context, "remove container", name),
-          args.force,
-        );
+        found.set(name, await findContainer(context, "remove container", name));
       } catch (error) {
         const isGone = error instanceof EngineError && error.code === "not-found";
         if (!args.force || !isGone) throw error;
-        return undefined;
       }
+    });
+    const rows = [...new Map([...found.values()].map((row) => [row.id, row])).values()];
+    const failed = await removeContainers(context, rows, args.force);
+    const removed = await forEachTarget(io, [...found], ([name, row]) => {
+      const error = failed.get(row.id);
+      if (error) throw error;
       return name;
     });
+    return status || removed;
   },
 });

@@ -1,10 +1,9 @@
-import { writeFileSync } from "node:fs";
 import { runContainer } from "../../container";
 import { EngineError } from "../../error";
 import { defineCommand } from "../tree";
 import { attachArgs, consoleSize, parseDetachKeys, requireTerminal } from "./_attach-options";
 import { createArgs, specFrom } from "./_create-options";
-import { refuseExisting, resolveSource } from "./_source";
+import { claimCidfile, resolveSource } from "./_source";
 
 export const command = defineCommand({
   meta: {
@@ -58,20 +57,24 @@ export const command = defineCommand({
     requireTerminal(app.io, args.tty, attached.stdin);
     const detachKeys = parseDetachKeys(args["detach-keys"]);
     const asked = specFrom(args, given, app.env, attached);
-    if (args.cidfile !== undefined) refuseExisting(args.cidfile);
-    const { source, imageId, spec } = await resolveSource(app, asked, args);
-    await runContainer(
-      app.context,
-      { name: args.name ?? "", spec, imageId },
-      source,
-      {
-        attach: args.detach ? null : { ...attached, detachKeys, sigProxy: args["sig-proxy"] && !args.tty },
-        printId: args.detach,
-        consoleSize: args.tty ? consoleSize(app.io) : undefined,
-      },
-      (id) => {
-        if (args.cidfile !== undefined) writeFileSync(args.cidfile, id, { flag: "wx" });
-      },
-    );
+    const cidfile = claimCidfile(args.cidfile);
+    try {
+      const { source, imageId, spec } = await resolveSource(app, asked, args);
+      const attach = { ...attached, detachKeys, sigProxy: args["sig-proxy"] && !args.tty };
+      await runContainer(
+        app.context,
+        { name: args.name ?? "", spec, imageId },
+        source,
+        {
+          attach: args.detach ? null : attach,
+          printId: args.detach,
+          consoleSize: args.tty ? consoleSize(app.io) : undefined,
+        },
+        cidfile.write,
+      );
+    } catch (error) {
+      cidfile.discard();
+      throw error;
+    }
   },
 });
