@@ -14,6 +14,7 @@
 
 #include "bundle.h"
 #include "caps.h"
+#include "foreign.h"
 #include "fuse.h"
 #include "mount.h"
 #include "namespaces.h"
@@ -28,10 +29,16 @@ struct launch {
 	int stage_socket;           /* the stage's end */
 	const struct bundle *bundle;
 	int join_user;              /* pidfd of the process whose user namespace is to be entered at once, or -1 */
-	pid_t pid;
+	pid_t pid, between;         /* the process, and the one that forked it for us (0: none) */
 	int pidfd, console;
 	struct fuse fuse;
 };
+
+static void reap(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
 
 static void launch_close(struct launch *launch)
 {
@@ -40,6 +47,8 @@ static void launch_close(struct launch *launch)
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	if (launch->between > 0)
+		reap(launch->between);
 }
 
 /* Put RECORD (stolen) into a memfd for the stage, and make the socket pair. */
@@ -132,19 +141,30 @@ static int launch_start(struct launch *launch, unsigned int flags, const int *st
 	return 0;
 }
 
-static void reap(pid_t pid)
-{
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-}
-
-/* A go-between of the stage has forked the process that counts: forget the first, which is ending. */
+/* A go-between of the stage has forked the process that counts. It ends by itself, and is reaped when there is time. */
 static void launch_follow(struct launch *launch, pid_t pid, int pidfd)
 {
 	close(launch->pidfd);
-	reap(launch->pid);
+	launch->between = launch->pid;
 	launch->pid = pid;
 	launch->pidfd = pidfd;
+}
+
+/*
+ * The maps could not be written. Where that is only because the stage has failed itself before, its words are the better ones.
+ */
+static void explain_maps(const struct launch *launch, struct err *err)
+{
+	struct stage_message message;
+	int fd;
+
+	shutdown(launch->socket, SHUT_WR); /* a stage that is well and waits for GO ends, and says that it waited */
+	while (stage_receive(launch->socket, &message, &fd) > 0) {
+		if (fd >= 0)
+			close(fd);
+		if (err && message.kind == STAGE_FAILED && strcmp(message.err.step, STAGE_WAITED) != 0)
+			*err = message.err;
+	}
 }
 
 static int write_maps(struct launch *launch, const struct bundle *bundle, struct err *err)
@@ -153,9 +173,10 @@ static int write_maps(struct launch *launch, const struct bundle *bundle, struct
 	int r = userns_write_maps(launch->pid, &bundle->maps, err);
 
 	if (r < 0)
-		return r;
-	stage_send(launch->socket, &go, -1); /* a stage that failed meanwhile says so itself */
-	return 0;
+		explain_maps(launch, err);
+	else
+		stage_send(launch->socket, &go, -1); /* a stage that failed meanwhile says so itself */
+	return r;
 }
 
 /*
@@ -287,15 +308,16 @@ int container_join(const struct join_request *request, pid_t *pid, int *pidfd, i
 	struct launch launch = launch_init(request->bundle, request->seccomp_cache);
 	const int kept[] = { request->pidfd, launch.cache, -1 };
 	bool terminal = json_is_true(json_object_get(request->process, "terminal"));
+	autofree char *runtime = request->run_dir ? foreign_runtime_of(request->run_dir) : NULL;
 	struct namespaces namespaces;
 	int r = namespaces_parse(request->bundle, &namespaces, err);
 
 	if (r == 0 && ((namespaces.fresh | namespaces.joined) & CLONE_NEWUSER))
 		launch.join_user = request->pidfd;
 	if (r == 0)
-		r = launch_open(&launch, json_pack("{s:s,s:n,s:O,s:s*,s:i,s:i}", "bundle", request->bundle->dir, "rootfs", "process",
+		r = launch_open(&launch, json_pack("{s:s,s:n,s:O,s:s*,s:i,s:i,s:s*,s:s*}", "bundle", request->bundle->dir, "rootfs", "process",
 		request->process, "seccompCache", request->seccomp_cache, "seccompFd", launch.cache, "pidfd",
-		request->pidfd), err);
+		request->pidfd, "runtime", runtime, "runDir", request->run_dir), err);
 	if (r == 0)
 		r = launch_start(&launch, 0, terminal ? NULL : request->stdio, kept, err);
 	if (r == 0)

@@ -49,6 +49,7 @@ struct join_request {
 	const struct bundle *bundle; /* for seccomp and the namespaces to join */
 	json_t *process;             /* runtime spec's process */
 	const char *seccomp_cache;
+	const char *run_dir;         /* tells whether another runtime has started the container */
 	int stdio[3];                /* ignored with process.terminal */
 };
 

@@ -85,6 +85,7 @@ static int find_container(const struct exec *exec, struct join_request *join, st
 
 	if (dir < 0)
 		return errno == ENOENT ? not_running(exec->run_dir, err) : err_set(err, errno, "open run directory", exec->run_dir);
+	join->run_dir = exec->run_dir;
 	int r = read_pid(dir, exec->run_dir, &join->pid, err);
 	if (r < 0)
 		return r;

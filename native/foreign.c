@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -63,7 +65,7 @@ static void show_one_cgroup_version(void)
 int foreign_prepare(const struct foreign *foreign, struct err *err)
 {
 	autofree char *state = xasprintf("%s/oci", foreign->run_dir), *bundle = xasprintf("%s/bundle", foreign->run_dir);
-	autofree char *file = xasprintf("%s/config.json", bundle), *text = NULL;
+	autofree char *file = xasprintf("%s/config.json", bundle), *link = xasprintf("%s/runtime", bundle), *text = NULL;
 	json_t *config;
 	int r = make_directory(state, err);
 
@@ -77,6 +79,8 @@ int foreign_prepare(const struct foreign *foreign, struct err *err)
 	r = text ? write_file_atomically(AT_FDCWD, file, text, strlen(text), false) : -ENOMEM;
 	if (r < 0)
 		return err_set(err, -r, "write bundle", file);
+	if (symlink(foreign->runtime, link) < 0 && errno != EEXIST)
+		return err_set(err, errno, "write bundle", link);
 	/* The runtime is the first of a pid namespace: when it is killed, so is all that it started. */
 	if (getpid() == 1 && mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
 		return err_set(err, errno, "mount", "/proc");
@@ -96,30 +100,37 @@ static int take_terminal(int slave, struct err *err)
 	return 0;
 }
 
-int foreign_execute(const struct foreign *foreign, int slave, int keep, struct err *err)
+/* Close all descriptors above 2 but A and B. */
+static int close_others(int a, int b, struct err *err)
 {
-	autofree char *state = xasprintf("%s/oci", foreign->run_dir), *bundle = xasprintf("%s/bundle", foreign->run_dir);
-	const char *id = strrchr(foreign->run_dir, '/');
-	const char *argv[10], *env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL, NULL };
+	unsigned int low = (unsigned int)(a < b ? a : b), high = (unsigned int)(a < b ? b : a);
+
+	if ((low > STDERR_FILENO + 1 && close_range(STDERR_FILENO + 1, low - 1, 0) < 0) ||
+	    (high > low + 1 && close_range(low + 1, high - 1, 0) < 0) || close_range(high + 1, ~0U, 0) < 0)
+		return err_set(err, errno, "close descriptors", "");
+	return 0;
+}
+
+static int execute(const struct foreign *foreign, const char *const command[], int slave, int keep, int file, struct err *err)
+{
+	autofree char *state = xasprintf("%s/oci", foreign->run_dir);
 	autofree char *runtime_dir = xasprintf("XDG_RUNTIME_DIR=%s", foreign->run_dir);
+	const char *env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", runtime_dir, NULL };
+	const char *id = strrchr(foreign->run_dir, '/'), *argv[12];
 	size_t n = 0;
 	int r = slave >= 0 ? take_terminal(slave, err) : 0;
 
+	if (r == 0)
+		r = close_others(keep, file >= 0 ? file : keep, err);
 	if (r < 0)
 		return r;
-	if (close_range(STDERR_FILENO + 1, (unsigned int)keep - 1, 0) < 0 || close_range((unsigned int)keep + 1, ~0U, 0) < 0)
-		return err_set(err, errno, "close descriptors", "");
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-		return err_set(err, errno, "tie process to its supervisor", "");
-	env[1] = runtime_dir;
 	argv[n++] = foreign->runtime;
 	argv[n++] = "--root";
 	argv[n++] = state;
 	if (is_crun(foreign))
 		argv[n++] = "--cgroup-manager=disabled";
-	argv[n++] = "run";
-	argv[n++] = "--bundle";
-	argv[n++] = bundle;
+	while (*command)
+		argv[n++] = *command++;
 	argv[n++] = id && id[1] ? id + 1 : "container";
 	argv[n] = NULL;
 	execve(foreign->runtime, (char *const *)argv, (char *const *)env);
@@ -127,4 +138,40 @@ int foreign_execute(const struct foreign *foreign, int slave, int keep, struct e
 	if (err)
 		err->exit = 125;
 	return r;
+}
+
+int foreign_execute(const struct foreign *foreign, int slave, int keep, struct err *err)
+{
+	autofree char *bundle = xasprintf("%s/bundle", foreign->run_dir);
+	const char *const command[] = { "run", "--bundle", bundle, NULL };
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return err_set(err, errno, "tie process to its supervisor", "");
+	return execute(foreign, command, slave, keep, -1, err);
+}
+
+int foreign_execute_further(const struct foreign *foreign, json_t *process, int slave, int keep, struct err *err)
+{
+	autofree char *text = json_dumps(process, JSON_COMPACT), *path = NULL;
+	int file = memfd_create("process.json", 0); /* the runtime opens it by its number */
+	const char *command[] = { "exec", "--process", NULL, NULL };
+	int r = file < 0 ? -errno : text ? write_all(file, text, strlen(text)) : -ENOMEM;
+
+	if (r < 0)
+		return err_set(err, -r, "write process", "process.json");
+	path = xasprintf("/proc/self/fd/%d", file);
+	command[2] = path;
+	return execute(foreign, command, slave, keep, file, err);
+}
+
+char *foreign_runtime_of(const char *run_dir)
+{
+	autofree char *link = xasprintf("%s/bundle/runtime", run_dir);
+	char path[PATH_MAX];
+	ssize_t length = readlink(link, path, sizeof(path) - 1);
+
+	if (length <= 0)
+		return NULL;
+	path[length] = '\0';
+	return xstrdup(path);
 }

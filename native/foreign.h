@@ -25,4 +25,10 @@ int foreign_prepare(const struct foreign *foreign, struct err *err);
  */
 int foreign_execute(const struct foreign *foreign, int slave, int keep, struct err *err);
 
+/* As foreign_execute(), for PROCESS in the container that runs already; from within its namespaces of foreign_prepare(). */
+int foreign_execute_further(const struct foreign *foreign, json_t *process, int slave, int keep, struct err *err);
+
+/* The runtime that the container of RUN_DIR was started with: owned, NULL when that was us. */
+char *foreign_runtime_of(const char *run_dir);
+
 #endif

@@ -168,6 +168,10 @@ static int read_entry(json_t *object, struct mount_entry *entry, struct err *err
 	entry->destination = json_string_value(json_object_get(object, "destination"));
 	if (!entry->destination || entry->destination[0] != '/')
 		return err_setf(err, 0, "read bundle", "mounts", "a destination is not an absolute path");
+	if (entry->destination[strspn(entry->destination, "/.")] == '\0')
+		return err_setf(err, 0, "mount", entry->destination, "the root itself cannot be mounted over");
+	if (json_object_get(object, "uidMappings") || json_object_get(object, "gidMappings"))
+		return err_setf(err, 0, "mount", entry->destination, "id-mapped mounts are not supported");
 	entry->data = xcalloc(json_array_size(options), sizeof(*entry->data));
 	json_array_foreach(options, i, option) {
 		if (!json_is_string(option))

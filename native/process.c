@@ -14,6 +14,7 @@
 #include "path.h"
 #include "util.h"
 
+#define EXACT_LIMIT ((1LL << 53) - 1) /* the highest number that every JSON reader and writer holds exactly: "unlimited" */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define DEFAULT_FILES 1024 /* the kernel's own default of the soft limit (INR_OPEN_CUR): Bun has raised ours */
 
@@ -91,7 +92,7 @@ static rlim_t limit_value(json_t *value)
 	/* The spec's numbers are 64 bits without sign; "unlimited" is all ones, which JSON may also hold as -1 or as a real. */
 	if (json_is_real(value))
 		return json_real_value(value) >= 9.2e18 ? RLIM_INFINITY : (rlim_t)json_real_value(value);
-	return json_integer_value(value) < 0 || json_integer_value(value) == INT64_MAX ? RLIM_INFINITY
+	return json_integer_value(value) < 0 || json_integer_value(value) >= EXACT_LIMIT ? RLIM_INFINITY
 		: (rlim_t)json_integer_value(value);
 }
 
@@ -243,9 +244,14 @@ static int enter_cwd(const struct process *process, struct err *err)
 
 	if (root < 0)
 		return err_set(err, errno, "enter working directory", process->cwd);
-	fd = path_make(root, process->cwd, true, 0755, PATH_FOLLOW);
-	if (fd < 0)
-		return err_set(err, -fd, "enter working directory", process->cwd);
+	fd = process->joins ? path_open(root, process->cwd, O_PATH | O_DIRECTORY, PATH_FOLLOW)
+			    : path_make(root, process->cwd, true, 0755, PATH_FOLLOW);
+	if (fd < 0) {
+		err_set(err, -fd, "enter working directory", process->cwd);
+		if (err && process->joins)
+			err->exit = 126; /* the program cannot be executed so; the container is as it was */
+		return fd;
+	}
 	if (fchdir(fd) < 0)
 		return err_set(err, errno, "enter working directory", process->cwd);
 	return 0;

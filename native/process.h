@@ -23,6 +23,7 @@ struct process {
 	mode_t umask;
 	bool no_new_privileges;
 	bool terminal;
+	bool joins;         /* a running container: what is missing there is not made */
 	int rows, columns;  /* 0: as it comes */
 	struct caps caps;
 	const char *oom_score_adj; /* digits, or NULL; owned */
@@ -51,7 +52,7 @@ int process_open_terminal(const struct process *process, int ptmx, int *slave, s
 
 /*
  * Become PROCESS in the root file system that is our root already: session, terminal (SLAVE, -1 for none), limits, working
- * directory (created when missing), capabilities, user, filter. Of the descriptors above 2 only KEEP stays open, close-on-exec
+ * directory (created when missing, unless it joins), capabilities, user, filter. Of the descriptors above 2 only KEEP stays open, close-on-exec
  * as it must be. DEATH_SIGNAL (0: none) comes when our parent ends. Afterwards only process_execute() is left.
  * Return: 0, or -errno with ERR.
  */

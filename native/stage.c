@@ -138,6 +138,7 @@ static int read_request(struct stage *stage, int fd, struct err *err)
 	stage->join = json_is_object(process);
 	if (r == 0)
 		r = process_parse(stage->join ? process : stage->bundle->process, &stage->process, err);
+	stage->process.joins = stage->join;
 	if (r == 0 && !stage->runtime)
 		r = seccomp_prepare(json_object_get(json_object_get(stage->bundle->config, "linux"), "seccomp"), cache_fd, cache,
 			&stage->filter, err);
@@ -178,7 +179,7 @@ static int await_go(struct stage *stage, struct err *err)
 	int fd;
 
 	if (stage_receive(stage->socket, &message, &fd) != 1 || message.kind != STAGE_GO)
-		return err_setf(err, 0, "wait for id maps", "", "the supervisor is gone");
+		return err_setf(err, 0, STAGE_WAITED, "", "the supervisor is gone");
 	return 0;
 }
 
@@ -365,13 +366,38 @@ static int start_foreign(struct stage *stage, struct err *err)
 	return r < 0 ? r : foreign_execute(&foreign, stage->slave, stage->socket, err);
 }
 
+/* Into the user, mount and pid namespaces that start_foreign() made, and RUNTIME again for the rest of the way. */
+static int join_foreign(struct stage *stage, struct err *err)
+{
+	struct stage_message executing = { .kind = STAGE_EXECUTING };
+	int pidfd = (int)json_integer_value(json_object_get(stage->request, "pidfd"));
+	const struct foreign foreign = {
+		.runtime = stage->runtime, .bundle = stage->bundle,
+		.run_dir = json_string_value(json_object_get(stage->request, "runDir")),
+	};
+	unsigned int pid = (stage->namespaces.fresh | stage->namespaces.joined) & CLONE_NEWPID;
+	int r;
+
+	if (setns(pidfd, CLONE_NEWNS | (int)pid) < 0)
+		return err_set(err, errno, "join namespaces of the runtime", stage->runtime);
+	r = become_root(err);
+	if (r == 0)
+		r = continue_in_child(stage, 0, err);
+	if (r == 0 && stage->process.terminal)
+		r = open_terminal(stage, AT_FDCWD, err);
+	if (r == 0 && stage_send(stage->socket, &executing, -1) < 0)
+		r = err_setf(err, 0, "execute", stage->runtime, "the supervisor is gone");
+	return r < 0 ? r : foreign_execute_further(&foreign, json_object_get(stage->request, "process"), stage->slave,
+		stage->socket, err);
+}
+
 static int run(struct stage *stage, int request, struct err *err)
 {
 	struct stage_message executing = { .kind = STAGE_EXECUTING };
 	int r = read_request(stage, request, err);
 
 	if (r == 0 && stage->runtime)
-		return start_foreign(stage, err);
+		return stage->join ? join_foreign(stage, err) : start_foreign(stage, err);
 	if (r == 0)
 		r = stage->join ? join(stage, err) : start(stage, err);
 	if (r < 0)
@@ -389,6 +415,8 @@ int stage_main(const char *request_text, const char *socket_text)
 	struct stage stage = { .socket = atoi(socket_text), .root = -1, .slave = -1, .fuse = -1 };
 	struct stage_message failed = { .kind = STAGE_FAILED };
 
+	/* The supervisor's own signal mask and what it ignores are not for the container. */
+	process_reset_signals();
 	fcntl(stage.socket, F_SETFD, FD_CLOEXEC);
 	run(&stage, atoi(request_text), &failed.err);
 	stage_send(stage.socket, &failed, -1);

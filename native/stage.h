@@ -30,6 +30,9 @@
 /* CLONE_NEW*: made together with the process; the others by the stage, while the id maps are being written. */
 #define STAGE_EARLY (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS)
 
+/* The step of a stage that was not told to GO. */
+#define STAGE_WAITED "wait for id maps"
+
 enum stage_kind { STAGE_GO, STAGE_SPAWNED, STAGE_CONSOLE, STAGE_FUSE, STAGE_EXECUTING, STAGE_FAILED };
 
 struct stage_message {

@@ -1,5 +1,6 @@
 /*
- * One producer (the thread), one consumer (the caller). HEAD counts the bytes ever made, TAIL those used; both only grow.
+ * One producer (the thread), one consumer (the caller). HEAD counts the bytes ever made, TAIL those given back; both only grow.
+ * The consumer hashes what it gives back: inflating is the longer half of the work, writing and hashing together are about as long.
  * The lock guards sleeping and FAILED/ENDED; the counters are atomics, so that the common case takes no lock.
  *
  * Formats: gzip as RFC 1952 with any number of members, zero bytes after the last one (as tapes pad) ignored and anything else refused;
@@ -20,7 +21,10 @@
 #include "inflate.h"
 #include "util.h"
 
-#define RING ((size_t)2 << 20)  /* bytes; small enough for a second-level cache, large enough to ride out a slow write */
+/*
+ * Bytes. 2 MiB were enough on a quiet machine; beside other work each thread waits longer for its turn than the other one needs for that.
+ */
+#define RING ((size_t)4 << 20)
 #define INPUT ((size_t)256 << 10) /* bytes a read; a pipe gives at most 64 KiB */
 #define STEP ((size_t)128 << 10) /* bytes of output after which the consumer is told: what it writes is still in the cache */
 #define ZSTD_WINDOW_LOG 27       /* 128 MiB, what `zstd -d` takes without --long=31; level 19 uses 23 */
@@ -40,11 +44,13 @@ struct stream {
 	_Atomic bool stopped;    /* the consumer has left */
 	bool failed;             /* written before ENDED */
 	struct err err;          /* why, when FAILED */
+	/* The consumer's own: */
+	uint64_t at;             /* bytes used; those since TAIL are neither hashed nor given back yet */
+	struct sha256 hash;
 	/* The producer's own: */
 	uint8_t *input;
 	const uint8_t *in, *in_end;
 	bool input_ended;
-	struct sha256 hash;
 };
 
 static void wake(struct stream *stream, _Atomic bool *sleeps)
@@ -73,7 +79,7 @@ static void wait_until(struct stream *stream, _Atomic bool *sleeps, bool (*ready
 static bool has_bytes(struct stream *stream, size_t n)
 {
 	/* ENDED first: what was made before it is then seen too. */
-	return atomic_load(&stream->ended) || atomic_load(&stream->head) - atomic_load(&stream->tail) >= n;
+	return atomic_load(&stream->ended) || atomic_load(&stream->head) - stream->at >= n;
 }
 
 static bool has_room(struct stream *stream, size_t n)
@@ -94,11 +100,10 @@ static size_t room(struct stream *stream, uint8_t **at)
 }
 
 /* N more bytes are in the ring. */
-static void publish(struct stream *stream, const uint8_t *at, size_t n)
+static void publish(struct stream *stream, size_t n)
 {
 	if (!n)
 		return;
-	sha256_add(&stream->hash, at, n);
 	atomic_fetch_add(&stream->head, n);
 	wake(stream, &stream->reader_sleeps);
 }
@@ -163,13 +168,13 @@ static int produce_plain(struct stream *stream)
 		if (there) { /* what was read to tell the format */
 			memcpy(at, stream->in, there);
 			stream->in = stream->in_end;
-			publish(stream, at, there);
+			publish(stream, there);
 			continue;
 		}
 		ssize_t got = read_some(stream, at, n);
 		if (got <= 0)
 			return (int)got;
-		publish(stream, at, (size_t)got);
+		publish(stream, (size_t)got);
 	}
 	return 0;
 }
@@ -237,7 +242,7 @@ static int gzip_member(struct stream *stream, struct inflate *inflate)
 		status = inflate_run(inflate, &stream->in, stream->in_end, &out, at + n);
 		crc = libdeflate_crc32(crc, at, (size_t)(out - at));
 		size += (uint32_t)(out - at);
-		publish(stream, at, (size_t)(out - at));
+		publish(stream, (size_t)(out - at));
 		if (status == INFLATE_BAD)
 			return damaged(stream, "gzip", inflate_reason(inflate));
 		if (status == INFLATE_INPUT && (more = refill(stream)) <= 0)
@@ -306,7 +311,7 @@ static int run_zstd(struct stream *stream, ZSTD_DCtx *context)
 		if (ZSTD_isError(hint))
 			return damaged(stream, "zstd", ZSTD_getErrorName(hint));
 		stream->in += in.pos;
-		publish(stream, at, out.pos);
+		publish(stream, out.pos);
 		if (hint == 0 || out.pos == n || stream->in != stream->in_end)
 			continue;
 		int more = refill(stream);
@@ -414,25 +419,38 @@ int stream_open(int fd, enum stream_compression compression, struct stream **out
 	return 0;
 }
 
+/* Hash what was used, and give its room back. */
+static void release(struct stream *stream)
+{
+	uint64_t tail = atomic_load(&stream->tail);
+
+	sha256_add(&stream->hash, stream->ring + RING + tail % RING, (size_t)(stream->at - tail));
+	atomic_store(&stream->tail, stream->at);
+	if (atomic_load(&stream->head) - stream->at <= RING / 2) /* what a sleeping thread waits for */
+		wake(stream, &stream->writer_sleeps);
+}
+
 ssize_t stream_peek(struct stream *stream, size_t want, const uint8_t **at, struct err *err)
 {
-	wait_until(stream, &stream->reader_sleeps, has_bytes, want);
+	if (!has_bytes(stream, want)) {
+		release(stream);
+		wait_until(stream, &stream->reader_sleeps, has_bytes, want);
+	}
 	bool ended = atomic_load(&stream->ended);
-	uint64_t tail = atomic_load(&stream->tail), there = atomic_load(&stream->head) - tail;
+	uint64_t there = atomic_load(&stream->head) - stream->at;
 	if (there < want && ended && stream->failed) {
 		*err = stream->err;
 		return stream->err.code ? -stream->err.code : -EINVAL;
 	}
-	*at = stream->ring + RING + tail % RING;
+	*at = stream->ring + RING + stream->at % RING;
 	return (ssize_t)there;
 }
 
 void stream_skip(struct stream *stream, size_t n)
 {
-	uint64_t tail = atomic_fetch_add(&stream->tail, n) + n;
-
-	if (atomic_load(&stream->head) - tail <= RING / 2) /* what a sleeping thread waits for */
-		wake(stream, &stream->writer_sleeps);
+	stream->at += n;
+	if (stream->at - atomic_load(&stream->tail) >= STEP)
+		release(stream);
 }
 
 int stream_drain(struct stream *stream, char digest[SHA256_TEXT], uint64_t *size, struct err *err)
@@ -444,8 +462,9 @@ int stream_drain(struct stream *stream, char digest[SHA256_TEXT], uint64_t *size
 		stream_skip(stream, (size_t)n);
 	if (n < 0)
 		return (int)n;
-	*size = atomic_load(&stream->head);
-	sha256_end(&stream->hash, digest); /* the thread is behind its last step: ENDED was seen */
+	release(stream);
+	*size = stream->at;
+	sha256_end(&stream->hash, digest);
 	return 0;
 }
 

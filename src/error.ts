@@ -72,6 +72,18 @@ const errnoWords: Record<string, string> = {
   ETXTBSY: "text file busy",
 };
 
+/** SQLite's primary result codes; extended ones have them in front (SQLITE_IOERR_WRITE). */
+const sqliteWords: Record<string, string> = {
+  SQLITE_FULL: "no space left on device",
+  SQLITE_NOTADB: "it is not a database, or it is damaged",
+  SQLITE_CORRUPT: "it is damaged",
+  SQLITE_READONLY: "it cannot be written",
+  SQLITE_CANTOPEN: "it cannot be opened",
+  SQLITE_BUSY: "another proa holds it for too long",
+  SQLITE_LOCKED: "another proa holds it for too long",
+  SQLITE_IOERR: "input/output error, or no space left on device",
+};
+
 /** The words for a symbolic errno; the symbol itself where there are none. */
 export function wordsOfErrno(symbol: string): string {
   return errnoWords[symbol] ?? symbol;
@@ -84,6 +96,8 @@ export function reasonOf(why: unknown): string {
   if (why instanceof Error) {
     const code = (why as NodeJS.ErrnoException).code;
     if (typeof code === "string" && code in errnoWords) return wordsOfErrno(code);
+    const primary = /^SQLITE_[A-Z]+/.exec(String(code))?.[0] ?? "";
+    if (primary in sqliteWords) return sqliteWords[primary] ?? why.message;
     return why.message;
   }
   return String(why);

@@ -19,7 +19,7 @@ export const globalArgs = {
     valueHint: "DRIVER",
     value: { oneOf: ["overlay", "fuse-overlayfs", "vfs"] },
     description: "How layers and containers are stored",
-    details: "Default: what works here, tried once and remembered.",
+    details: "Default: storage-driver in config.toml, else what works here, tried once and remembered.",
   },
 } as const satisfies Args;
 

@@ -1,5 +1,4 @@
 import { EngineError, reasonOf } from "../error";
-import { stateErrorWords } from "../state";
 import { BrokenPipe, type Io } from "./io";
 
 export type ReportMore = {
@@ -40,8 +39,8 @@ function linesOf(error: unknown, more: ReportMore): string[] {
     lines.push(`Error: ${error.message}`);
     if (error.hint !== undefined) lines.push(`hint: ${error.hint}`);
     if (error.code === "usage" && more.typed !== undefined) lines.push(`See '${more.typed} --help'.`);
-  } else if (stateErrorWords(error) !== undefined) {
-    lines.push(`Error: state database: ${stateErrorWords(error)}`);
+  } else if (isStateError(error)) {
+    lines.push(`Error: state database: ${reasonOf(error)}`);
   } else if (isSystemError(error)) {
     lines.push(`Error: ${[error.syscall, error.path, reasonOf(error)].filter(Boolean).join(": ")}`);
   } else {
@@ -52,6 +51,11 @@ function linesOf(error: unknown, more: ReportMore): string[] {
   }
   if (more.debug === true) lines.push(...debugLines(error));
   return lines;
+}
+
+/** The state database failed in the middle of a command: a full disk, a damaged file. */
+function isStateError(error: unknown): boolean {
+  return error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_");
 }
 
 /** A system call that failed and that nobody has put into words. */

@@ -2,9 +2,10 @@
 import { closeSync } from "node:fs";
 import { EngineError } from "../error";
 import { type Attach, becomeHelper, type ExecRequest } from "../helper";
-import { type ContainerSpec, processBase } from "../oci";
+import { type ContainerSpec, processBase, rlimitsOf } from "../oci";
 import { type ContainerRow, type Context, containerSpec } from "../state";
 import { notRunning, openAlive } from "./alive";
+import { maxOpenFiles } from "./limits";
 import { containerDirectory, ownExecutable, runDirectory } from "./places";
 import { seccompFor } from "./security";
 import { lookUpUserIn } from "./user";
@@ -47,6 +48,7 @@ export function execInContainer(context: Context, row: ContainerRow, options: Ex
     process: {
       ...base,
       cwd: options.cwd || spec.WorkingDir || "/",
+      rlimits: rlimitsOf(spec, maxOpenFiles()),
       ...(options.consoleSize ? { consoleSize: options.consoleSize } : {}),
     },
     stdin: options.stdin,

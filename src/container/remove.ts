@@ -6,9 +6,10 @@ import { lockContainer } from "./lock";
 import { containerDirectory, runDirectory } from "./places";
 import { killAll } from "./stop";
 import { removeTrees } from "./trees";
+import { forgetUnfinished, noteUnfinished } from "./unfinished";
 
 /**
- * Remove containers, all at once: first their rows, then their files, so that a crash leaves garbage and no lie. Each is locked meanwhile, so
+ * Remove containers, all at once: first their rows, then their files, so that a crash leaves garbage and no lie; the next writer clears it. Each is locked meanwhile, so
  * that it is not started. `force` kills those that run.
  *
  * @returns what failed, by id: `in-use` for one that runs
@@ -28,10 +29,12 @@ export async function removeContainers(
       else locked.push({ row, fd });
     }
     const ids = locked.map(({ row }) => row.id);
+    for (const id of ids) noteUnfinished(context, id);
     deleteContainers(context.db(), ids);
     const directories = ids.map((id) => containerDirectory(context, id)).filter((path) => existsSync(path));
     if (directories.length > 0) await removeTrees(context, directories);
     for (const id of ids) rmSync(runDirectory(context, id), { recursive: true, force: true });
+    for (const id of ids) forgetUnfinished(context, id);
   } finally {
     for (const { fd } of locked) closeSync(fd);
   }

@@ -5,11 +5,13 @@ import { join } from "node:path";
 import { EngineError } from "../error";
 import {
   type ContainerSpec,
+  defaultSeccomp,
   defaultSeccompProfile,
   grantedCapabilities,
+  type HostConfig,
   hostPlatform,
-  type LinuxSeccomp,
   parseSeccompProfile,
+  type ResolvedSeccomp,
   resolveSeccomp,
   type SeccompProfile,
 } from "../oci";
@@ -17,7 +19,7 @@ import { type Context, makePrivateDirectory } from "../state";
 
 export type Seccomp = {
   /** null: no filter. */
-  seccomp: LinuxSeccomp | null;
+  seccomp: ResolvedSeccomp | null;
   /** Where the compiled filter is, or will be, kept. */
   cache: string | null;
 };
@@ -26,21 +28,31 @@ export type Seccomp = {
 export function seccompFor(context: Context, spec: ContainerSpec): Seccomp {
   const host = spec.HostConfig;
   const asked = host.SecurityOpt.findLast((option) => /^seccomp[=:]/.test(option))?.slice("seccomp=".length);
-  if (asked === "unconfined" || (host.Privileged && asked === undefined))
+  if (asked === "unconfined" || (host.Privileged && asked === undefined)) {
     return { seccomp: null, cache: null };
-  const profile = asked === undefined || asked === "builtin" ? defaultSeccompProfile : profileFrom(asked);
-  const seccomp = resolveSeccomp(profile, {
-    capabilities: grantedCapabilities(host.CapAdd, host.CapDrop, host.Privileged),
-    arch: hostPlatform().architecture,
-    kernel: release(),
-  });
+  }
+  const seccomp = resolved(asked === "builtin" ? undefined : asked, host);
   try {
     makePrivateDirectory(context.paths.seccomp, context.uid, "XDG_CACHE_HOME");
   } catch {
     return { seccomp, cache: null }; // compiled anew each time, and nothing else
   }
-  const key = new Bun.CryptoHasher("sha256").update(JSON.stringify(seccomp)).digest("hex");
-  return { seccomp, cache: join(context.paths.seccomp, `${key}.bpf`) };
+  return { seccomp, cache: join(context.paths.seccomp, `${seccomp.digest}.bpf`) };
+}
+
+function resolved(file: string | undefined, host: HostConfig): ResolvedSeccomp {
+  const arch = hostPlatform().architecture;
+  const isUsual =
+    file === undefined && host.CapAdd.length === 0 && host.CapDrop.length === 0 && !host.Privileged;
+  const known = isUsual ? defaultSeccomp(arch) : undefined;
+  if (known) return known;
+  const filter = resolveSeccomp(file === undefined ? defaultSeccompProfile() : profileFrom(file), {
+    capabilities: grantedCapabilities(host.CapAdd, host.CapDrop, host.Privileged),
+    arch,
+    kernel: release(),
+  });
+  const text = JSON.stringify(filter);
+  return { text, digest: new Bun.CryptoHasher("sha256").update(text).digest("hex") };
 }
 
 /** A file's path, or, from Docker's API, the profile itself. */

@@ -9,11 +9,13 @@ import {
   type ContainerRow,
   type Context,
   deleteContainer,
+  isDiskFull,
   isLocked,
   markEnded,
 } from "../state";
 import { containerDirectory, exitFile, runDirectory } from "./places";
 import { removeTrees } from "./trees";
+import { clearUnfinished } from "./unfinished";
 
 /** The exit code of a container whose end nobody saw: no status is invented. */
 export const EXIT_UNKNOWN = -1;
@@ -26,13 +28,17 @@ export async function settle(context: Context, row: ContainerRow): Promise<Conta
     return null;
   }
   const ended = { ...row, ...endOf(context, row) };
-  markEnded(context.db(), row, {
-    status: ended.status as "created" | "exited",
-    exitCode: ended.exit_code,
-    finishedMs: ended.finished_ms,
-    startedMs: ended.started_ms,
-    error: ended.error,
-  });
+  try {
+    markEnded(context.db(), row, {
+      status: ended.status as "created" | "exited",
+      exitCode: ended.exit_code,
+      finishedMs: ended.finished_ms,
+      startedMs: ended.started_ms,
+      error: ended.error,
+    });
+  } catch (error) {
+    if (!isDiskFull(error)) throw error; // the record stays, and the next look writes the row
+  }
   return ended;
 }
 
@@ -47,8 +53,9 @@ export async function settleAll(context: Context, rows: ContainerRow[]): Promise
   return settled;
 }
 
-/** Forget the `--rm` containers that have ended since the last look. */
+/** Forget the `--rm` containers that have ended since the last look, and clear what killed commands have left. */
 export async function sweep(context: Context): Promise<void> {
+  await clearUnfinished(context);
   for (const row of autoRemovedContainers(context.db())) await settle(context, row);
 }
 

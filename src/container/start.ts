@@ -2,21 +2,23 @@
  * Starting a container: the bundle is written, the lock taken, the row committed, and then this process becomes the helper. The order
  * matters: a reader who finds the row "running" finds the lock held, from here to the supervisor's end.
  */
-import { closeSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../error";
 import { type Attach, becomeHelper, type LogTarget, type RunRequest, spawnRun } from "../helper";
-import { type ContainerSpec, parseBytes, runtimeConfig } from "../oci";
+import { type ContainerSpec, encodeConfig, parseBytes, runtimeConfig } from "../oci";
 import { type ContainerRow, type Context, makePrivateDirectory, markRunning } from "../state";
 import { prepareRootfs, type RootSource } from "../storage";
 import { type NewContainer, record, withHostname } from "./create";
 import { hostFiles } from "./files";
+import { maxOpenFiles } from "./limits";
 import { lockContainer } from "./lock";
 import { randomId } from "./name";
 import { containerDirectory, exitFile, logFile, ownExecutable, runDirectory } from "./places";
 import { runtimeProgram } from "./runtime";
 import { seccompFor } from "./security";
 import { sweep } from "./settle";
+import { forgetUnfinished, noteUnfinished } from "./unfinished";
 import { lookUpUser } from "./user";
 
 /** How the caller takes part. `attach` null: detached. */
@@ -104,6 +106,7 @@ async function launch(
 
   const directory = containerDirectory(context, id);
   const isNew = !existsSync(directory);
+  if (isNew) noteUnfinished(context, id);
   const lockFd = lockContainer(context, id);
   if (lockFd === null) throw alreadyRunning(id);
   try {
@@ -114,15 +117,15 @@ async function launch(
       spec,
       user,
       mappings: context.host().mappings,
-      seccomp,
       files: hostFiles(directory, spec),
       maxOpenFiles: maxOpenFiles(),
       consoleSize: options.consoleSize,
     });
     makeBindSources(spec);
-    writeFileSync(join(directory, "config.json"), JSON.stringify(config), { mode: 0o600 });
+    writeFileSync(join(directory, "config.json"), encodeConfig(config, seccomp), { mode: 0o600 });
     rmSync(exitFile(context, id), { force: true });
     commit();
+    if (isNew) forgetUnfinished(context, id);
     return {
       id,
       proa: ownExecutable(),
@@ -144,6 +147,7 @@ async function launch(
     // nothing has been mounted, and no file of a mapped id has been made yet
     if (isNew) rmSync(directory, { recursive: true, force: true });
     rmSync(runDirectory(context, id), { recursive: true, force: true });
+    if (isNew) forgetUnfinished(context, id);
     closeSync(lockFd);
     throw error;
   }
@@ -177,11 +181,4 @@ function logTarget(context: Context, id: string, spec: ContainerSpec): LogTarget
       Config["max-size"] === undefined ? 0 : parseBytes("log option max-size", Config["max-size"]),
     maxFiles: Config["max-file"] === undefined ? 1 : Number(Config["max-file"]),
   };
-}
-
-/** The hard limit of open files: no process of ours can give a container more. */
-function maxOpenFiles(): number {
-  const line = /^Max open files +\S+ +(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
-  const hard = Number(line?.[1]);
-  return Number.isFinite(hard) ? hard : Number.MAX_SAFE_INTEGER;
 }

@@ -20,7 +20,9 @@ export class HelperError extends EngineError {
 
 function reasonOfFacts(facts: Facts): string {
   if (facts.step === "execute" && facts.exit === 127) return "command not found in the container";
-  const reason = wordsOfErrno(facts.errno);
+  // The kernel's ENOSPC and EUSERS are of a count here, not of a disk.
+  const isLimit = facts.step === "create user namespace" && /^(ENOSPC|EUSERS)$/.test(facts.errno);
+  const reason = isLimit ? "the limit of user namespaces is reached" : wordsOfErrno(facts.errno);
   if (reason === "") return facts.detail;
   return facts.detail === "" ? reason : `${reason} (${facts.detail})`;
 }
@@ -42,8 +44,10 @@ export function hintFor(facts: Facts, sysctl: (path: string) => string = readSys
   }
   if (step === "create user namespace") return userNamespaceHint(facts, sysctl);
   if (errno === "ENOSPC" || errno === "EDQUOT") return "free some space, for example with `proa rmi`";
+  if (step === "add upper directory") return "choose another driver: --storage-driver fuse-overlayfs, or vfs";
   // AppArmor lets the namespace come into being and takes away what it is made for.
-  if ((errno === "EPERM" || errno === "EACCES") && isPrivilegedStep(step) && isRestricted(sysctl)) return appArmorHint;
+  if ((errno === "EPERM" || errno === "EACCES") && isPrivilegedStep(step) && isRestricted(sysctl))
+    return appArmorHint;
   return undefined;
 }
 
@@ -67,6 +71,6 @@ function userNamespaceHint(facts: Facts, sysctl: (path: string) => string): stri
   }
   if (isRestricted(sysctl)) return appArmorHint;
   return facts.errno === "ENOSPC" || facts.errno === "EUSERS"
-    ? "the limit of user namespaces is reached: see /proc/sys/user/max_user_namespaces"
+    ? "see /proc/sys/user/max_user_namespaces, and how many are in use: lsns -t user"
     : "proa needs user namespaces: is it running in a container or sandbox that forbids them?";
 }

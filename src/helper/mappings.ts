@@ -29,7 +29,9 @@ export function parseSubordinateIds(text: string, user: string, uid: number): Ra
     if (!/^\d+$/.test(start) || !/^\d+$/.test(size)) continue;
     const range = { start: Number(start), size: Number(size) };
     if (range.size === 0 || range.start + range.size - 1 > lastId) continue;
-    const isTaken = ranges.some((other) => range.start < other.start + other.size && other.start < range.start + range.size);
+    const isTaken = ranges.some(
+      (other) => range.start < other.start + other.size && other.start < range.start + range.size,
+    );
     if (!isTaken && ranges.length < linesLimit) ranges.push(range);
   }
   return ranges;
@@ -100,7 +102,9 @@ export function hostMappings(): HostMappings {
   }
   const start = firstFree(`${subuid}\n${subgid}`);
   const range = `${start}-${start + 65_535}`;
-  const cure = haveMapPrograms() ? `; an administrator gives more: usermod --add-subuids ${range} --add-subgids ${range} ${user}` : "";
+  const cure = haveMapPrograms()
+    ? `; an administrator gives more: usermod --add-subuids ${range} --add-subgids ${range} ${user}`
+    : "";
   return {
     mappings: { uid: mapOf(uid, []), gid: mapOf(gid, []) },
     kind: "single",
@@ -121,7 +125,11 @@ function nameOf(uid: number): string {
   }
 }
 
-function asRoot(uids: Range[], gids: Range[], files: Record<"/etc/subuid" | "/etc/subgid", string>): HostMappings {
+function asRoot(
+  uids: Range[],
+  gids: Range[],
+  files: Record<"/etc/subuid" | "/etc/subgid", string>,
+): HostMappings {
   const missing = uids.length === 0 ? "/etc/subuid" : gids.length === 0 ? "/etc/subgid" : undefined;
   if (missing) {
     const start = firstFree(Object.values(files).join("\n"));

@@ -4,6 +4,7 @@ import { EngineError } from "../error";
 import type { Mappings, OciProcess } from "../helper";
 import { grantedCapabilities } from "./capabilities";
 import type { ContainerSpec } from "./container-spec";
+import type { ResolvedSeccomp } from "./default-seccomp";
 import type { ResolvedUser } from "./passwd";
 import type { LinuxSeccomp } from "./seccomp";
 
@@ -24,6 +25,7 @@ export type RuntimeConfig = {
     gidMappings: Mappings["gid"];
     namespaces: { type: string; path?: string }[];
     sysctl?: Record<string, string>;
+    /** Comes as text, with encodeConfig(). */
     seccomp?: LinuxSeccomp;
     maskedPaths: string[];
     readonlyPaths: string[];
@@ -36,7 +38,6 @@ export type ConfigInput = {
   spec: ContainerSpec;
   user: ResolvedUser;
   mappings: Mappings;
-  seccomp: LinuxSeccomp | null;
   /** Files that are bound over the image's: target to source. */
   files: Record<string, string>;
   /** The highest number of open files that this process may ask for. */
@@ -85,11 +86,18 @@ export function runtimeConfig(input: ConfigInput): RuntimeConfig {
         (type) => ({ type }),
       ),
       ...(Object.keys(host.Sysctls).length > 0 ? { sysctl: host.Sysctls } : {}),
-      ...(input.seccomp ? { seccomp: input.seccomp } : {}),
       maskedPaths: host.Privileged ? [] : MASKED_PATHS,
       readonlyPaths: host.Privileged ? [] : READONLY_PATHS,
     },
   };
+}
+
+/** The text of `config.json`, with the filter that is already text. */
+export function encodeConfig(config: RuntimeConfig, seccomp: ResolvedSeccomp | null): string {
+  const text = JSON.stringify(config);
+  if (seccomp === null) return text;
+  const end = "}}"; // of `linux`, which runtimeConfig() puts last, and of the whole
+  return `${text.slice(0, -end.length)},"seccomp":${seccomp.text}${end}`;
 }
 
 function processConfig(input: ConfigInput): OciProcess {
@@ -154,7 +162,8 @@ function limitOf(value: number): number {
   return value < 0 ? Number.MAX_SAFE_INTEGER : value;
 }
 
-function rlimitsOf(spec: ContainerSpec, maxOpenFiles: number): NonNullable<OciProcess["rlimits"]> {
+/** The resource limits of a container's processes; those that `exec` adds have them too. */
+export function rlimitsOf(spec: ContainerSpec, maxOpenFiles: number): NonNullable<OciProcess["rlimits"]> {
   const files = Math.min(OPEN_FILES, maxOpenFiles);
   const limits = new Map([["RLIMIT_NOFILE", { soft: files, hard: files }]]);
   for (const { Name, Soft, Hard } of spec.HostConfig.Ulimits) {

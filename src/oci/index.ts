@@ -1,7 +1,16 @@
 export { parseBytes } from "./bytes";
 export { ALL_CAPABILITIES, capabilityName, grantedCapabilities } from "./capabilities";
-export { bindMount, type ConfigInput, processBase, type RuntimeConfig, runtimeConfig } from "./config";
+export {
+  bindMount,
+  type ConfigInput,
+  encodeConfig,
+  processBase,
+  type RuntimeConfig,
+  rlimitsOf,
+  runtimeConfig,
+} from "./config";
 export type { ContainerSpec, HostConfig } from "./container-spec";
+export { defaultSeccomp, defaultSeccompProfile, type ResolvedSeccomp } from "./default-seccomp";
 export {
   type Descriptor,
   isIndexType,
@@ -53,7 +62,6 @@ export {
   withDefaultTag,
 } from "./reference";
 export {
-  defaultSeccompProfile,
   type LinuxSeccomp,
   parseSeccompProfile,
   resolveSeccomp,

@@ -1,6 +1,5 @@
 /** Docker's seccomp profiles, resolved into the runtime spec's `linux.seccomp`. */
 import { EngineError } from "../error";
-import profile from "./seccomp-default.json";
 
 export type SeccompArg = { index: number; value: number; valueTwo?: number; op: string };
 
@@ -32,9 +31,6 @@ export type SeccompProfile = {
     excludes?: Condition;
   }[];
 };
-
-/** Docker's default profile. */
-export const defaultSeccompProfile = profile as SeccompProfile;
 
 export type SeccompHost = {
   /** Capabilities of the container, `CAP_…`. */

@@ -3,10 +3,10 @@
 /** Docker Hub answers under another name than images carry. */
 const dockerHub = "registry-1.docker.io";
 
-/** The URL of the API's root without a slash at its end: `https://registry-1.docker.io/v2`. */
-export function endpointOf(domain: string, isInsecure: boolean): string {
+/** The URL of the API's root, in the clear for this machine's own registries, without a slash at its end: `https://registry-1.docker.io/v2`. */
+export function endpointOf(domain: string): string {
   const host = domain === "docker.io" ? dockerHub : domain;
-  return `${isInsecure || isLoopback(hostOf(domain)) ? "http" : "https"}://${host}/v2`;
+  return `${isLoopback(hostOf(domain)) ? "http" : "https"}://${host}/v2`;
 }
 
 /** `localhost:5000` as `localhost`, `[::1]:5000` as `::1`. */

@@ -32,6 +32,8 @@ export type Get = {
   url: string;
   headers: Record<string, string>;
   signal?: AbortSignal | undefined;
+  /** No second try. */
+  isOnce?: boolean;
 };
 
 /** The last answer, whatever its status, and the request that it answers (redacted). */
@@ -52,7 +54,7 @@ export class Http {
   async get(get: Get): Promise<Answer> {
     const policy = this.options.retry ?? defaultRetry;
     for (let attempt = 1; ; attempt++) {
-      const isLast = attempt >= policy.attempts;
+      const isLast = get.isOnce === true || attempt >= policy.attempts;
       try {
         const answer = await this.#follow(get);
         if (isLast || !isRetryableStatus(answer.response.status)) return answer;

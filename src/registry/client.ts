@@ -23,7 +23,7 @@ const progressBytes = 1 << 20; // that much since the last break, and the count 
 
 export class RegistryClient {
   readonly #http: Http;
-  readonly #endpoint: string;
+  #endpoint: Promise<string> | undefined;
   /** Tokens by scope; a promise, so that parallel requests ask once. */
   readonly #tokens = new Map<string, Promise<string>>();
 
@@ -33,7 +33,26 @@ export class RegistryClient {
   ) {
     const isInsecure = options.isInsecure ?? false;
     this.#http = new Http({ ...options, isUnverified: isInsecure });
-    this.#endpoint = endpointOf(domain, isInsecure);
+  }
+
+  /** The URL of the API's root. Where plain HTTP is allowed, TLS is tried first: an insecure registry may have either. */
+  #root(signal: AbortSignal | undefined): Promise<string> {
+    this.#endpoint ??= this.#findRoot(signal);
+    return this.#endpoint;
+  }
+
+  async #findRoot(signal: AbortSignal | undefined): Promise<string> {
+    const secure = endpointOf(this.domain);
+    if (!this.options.isInsecure || secure.startsWith("http:")) return secure;
+    try {
+      const purpose = { what: "reach registry", on: this.domain };
+      const answer = await this.#http.get({ purpose, url: `${secure}/`, headers: {}, signal, isOnce: true });
+      await discardBody(answer.response);
+      return secure;
+    } catch (error) {
+      if (!(error instanceof RegistryError) || error.status !== 0) throw error;
+      return secure.replace("https:", "http:");
+    }
   }
 
   /**
@@ -46,7 +65,7 @@ export class RegistryClient {
   async fetchManifest(repository: string, reference: string, signal?: AbortSignal): Promise<FetchedManifest> {
     const separator = isDigest(reference) ? "@" : ":";
     const purpose = { what: "fetch manifest", on: `${this.domain}/${repository}${separator}${reference}` };
-    const url = `${this.#endpoint}/${repository}/manifests/${reference}`;
+    const url = `${await this.#root(signal)}/${repository}/manifests/${reference}`;
     const answer = await this.#get(purpose, repository, url, { accept: manifestTypes.join(", ") }, signal);
     if (answer.response.status !== 200) throw await errorOfResponse(purpose, answer.request, answer.response);
     refuseWebPage(purpose, answer);
@@ -133,7 +152,7 @@ export class RegistryClient {
     from: number,
     signal: AbortSignal | undefined,
   ): Promise<Answer> {
-    const url = `${this.#endpoint}/${repository}/blobs/${blob.digest}`;
+    const url = `${await this.#root(signal)}/${repository}/blobs/${blob.digest}`;
     const headers: Record<string, string> = from > 0 ? { range: `bytes=${from}-` } : {};
     const answer = await this.#get(purpose, repository, url, headers, signal);
     const { response } = answer;
@@ -218,11 +237,12 @@ export class RegistryClient {
     challenge: Challenge,
     signal: AbortSignal | undefined,
   ): Promise<string> {
-    const url = tokenUrl(challenge, scope, this.#endpoint.startsWith("https:"));
+    const root = await this.#root(signal);
+    const url = tokenUrl(challenge, scope, root.startsWith("https:"));
     if (url === undefined) {
       const realm = (challenge.parameters["realm"] ?? "").slice(0, 200);
       const why = `the registry names a token server that cannot be used: "${redacted(realm)}"`;
-      throw new RegistryError("unauthorized", purpose.what, purpose.on, why, `GET ${this.#endpoint}`, 401);
+      throw new RegistryError("unauthorized", purpose.what, purpose.on, why, `GET ${root}`, 401);
     }
     const answer = await this.#http.get({
       purpose,

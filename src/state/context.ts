@@ -1,13 +1,14 @@
 /** What every room needs from outside: paths, environment, database, id maps. Made once in cli/, handed down. */
 import type { Database } from "bun:sqlite";
 import { type HostMappings, hostMappings } from "../helper";
+import { type Config, readConfig } from "./config";
 import { checkRuntimeDirectory, makePrivateDirectory, type Paths, resolvePaths } from "./paths";
 
 export type Context = {
   readonly env: Record<string, string | undefined>;
   readonly uid: number;
   readonly paths: Paths;
-  /** Configured storage driver, or undefined: probe. */
+  /** Configured storage driver, or undefined: probe. Reads the configuration at the first call where the caller named none. */
   readonly storageDriver: string | undefined;
   /** Milliseconds of the wall clock since the epoch. */
   readonly now: () => number;
@@ -34,11 +35,16 @@ export function createContext(options: ContextOptions): Context {
   const paths = options.config === undefined ? usual : { ...usual, config: options.config };
   let db: Database | undefined;
   let host: HostMappings | undefined;
+  let config: Config | undefined;
   return {
     env: options.env,
     uid,
     paths,
-    storageDriver: options.storageDriver,
+    get storageDriver() {
+      if (options.storageDriver !== undefined) return options.storageDriver;
+      config ??= readConfig(paths.config);
+      return config.storageDriver;
+    },
     now: options.now ?? Date.now,
     warn: options.warn,
     db: () => {

@@ -1,8 +1,9 @@
 /** The one place that opens state.db. */
 import { Database } from "bun:sqlite";
+import { dirname } from "node:path";
 import { EngineError } from "../error";
 import { migrations } from "./migrations";
-import { isDamaged, stateErrorWords } from "./sqlite-errors";
+import { layReserve } from "./reserve";
 
 const BUSY_TIMEOUT_MS = 10_000;
 const OPEN_TRIES = 50;
@@ -28,8 +29,8 @@ function open(path: string): Database {
       user_version: 0,
     };
     if (user_version !== migrations.length) migrate(db, path);
-    db.run("PRAGMA foreign_keys = ON");
-    db.run("PRAGMA synchronous = NORMAL"); // in WAL a crash loses nothing; a power cut may lose the last rows, and lock and files tell
+    // NORMAL: in WAL a crash loses nothing; a power cut may lose the last rows, and lock and files tell
+    db.run("PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL");
     return db;
   } catch (error) {
     db.close();
@@ -38,6 +39,7 @@ function open(path: string): Database {
 }
 
 function migrate(db: Database, path: string): void {
+  layReserve(dirname(path));
   db.run("PRAGMA journal_mode = WAL");
   db.transaction(() => {
     const version = db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
@@ -62,10 +64,17 @@ function isBusy(error: unknown): boolean {
   return code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED");
 }
 
+/** Whether what is in the file can no longer be read. */
+function isDamaged(error: unknown): boolean {
+  return /^SQLITE_(NOTADB|CORRUPT)/.test(String((error as { code?: unknown }).code));
+}
+
 function wrap(path: string, error: unknown): Error {
   if (error instanceof EngineError) return error;
   const more = isDamaged(error)
-    ? { hint: `move it away (mv ${path} ${path}.damaged) to start anew: containers and images are then forgotten, their files stay` }
+    ? {
+        hint: `move it away (mv ${path} ${path}.damaged) to start anew: containers and images are then forgotten, their files stay`,
+      }
     : {};
-  return new EngineError("io", "open state", path, stateErrorWords(error) ?? error, more);
+  return new EngineError("io", "open state", path, error, more);
 }

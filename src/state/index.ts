@@ -2,5 +2,5 @@ export * from "./containers";
 export { type Context, type ContextOptions, createContext } from "./context";
 export * from "./images";
 export { isLocked, tryLock, waitUnlocked } from "./lock";
-export { stateErrorWords } from "./sqlite-errors";
 export { makePrivateDirectory, makeRuntimeDirectory, type Paths, resolvePaths } from "./paths";
+export { isDiskFull, withReserve } from "./reserve";

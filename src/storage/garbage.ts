@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, unlinkSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, renameSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { callHelper, flock, LOCK_EX, LOCK_NB, LOCK_SH } from "../helper";
 import type { Digest } from "../oci";
@@ -86,7 +86,7 @@ function removeBlob(path: string): void {
 
 /** Remove what writers that were killed have left, and what `hideGarbage()` has put aside. Safe beside writers that live. */
 export async function removeAbandoned(context: Context): Promise<void> {
-  mkdirSync(ingestDirectory(context), { recursive: true, mode: 0o700 });
+  ensureLayout(context);
   for (const temporary of abandoned(ingestDirectory(context))) {
     removeBlob(temporary.path);
     temporary.release();

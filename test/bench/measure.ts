@@ -1,5 +1,5 @@
 /** Timing: contenders take turns, so that what disturbs the machine disturbs all of them; medians are compared. */
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { testCacheDir } from "../harness";
 
@@ -51,11 +51,33 @@ export type Contender = {
 
 export type Medians = Map<string, { ms: number; maxRssMiB: number; count: number }>;
 
+/** Ticks (10 ms) that the machine's CPUs have been busy and idle since it started, /proc/stat. */
+function cpuTicks(): { busy: number; idle: number } {
+  const [, user = 0, nice = 0, system = 0, idle = 0, ...rest] = (
+    readFileSync("/proc/stat", "utf8").split("\n")[0] ?? ""
+  )
+    .split(/ +/)
+    .map(Number);
+  const [, irq = 0, softirq = 0, steal = 0] = rest; // the first is waiting for disks: idle
+  return { busy: user + nice + system + irq + softirq + steal, idle };
+}
+
+/** Give the machine up to a second to fall idle: what the sample before left to do is not the next one's. */
+async function settle(): Promise<void> {
+  for (let tries = 0; tries < 10; tries++) {
+    const before = cpuTicks();
+    await Bun.sleep(100);
+    const after = cpuTicks();
+    if (after.busy - before.busy <= (after.idle - before.idle) / 10) return;
+  }
+}
+
 /** `rounds` samples of each contender in turn, after one that is not counted. */
 export async function inTurn(contenders: readonly Contender[], rounds: number): Promise<Medians> {
   const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
   for (let round = 0; round <= rounds; round++) {
     for (const { name, sample } of contenders) {
+      await settle();
       const taken = await sample(round);
       if (round > 0) samples.get(name)?.push(taken);
     }

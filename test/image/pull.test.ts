@@ -476,3 +476,52 @@ test("the store is an image layout that lists every name", async () => {
     expect(statSync(join(images, "blobs", blob.digest.replace(":", "/"))).size).toBe(blob.bytes.length);
   }
 });
+
+/** What another program prints, or throws with what it complains of. */
+function output(command: string[]): string {
+  const { exitCode, stdout, stderr } = Bun.spawnSync(command, { stdio: ["ignore", "pipe", "pipe"] });
+  if (exitCode !== 0) throw new Error(stderr.toString());
+  return stdout.toString();
+}
+
+describe("other tools", () => {
+  test.skipIf(Bun.which("skopeo") === null)(
+    "skopeo reads the store, and copies an image out of it whole",
+    async () => {
+      await using registry = await FakeRegistry.start();
+      await using place = makePlace();
+      const built = await image({ compression: "zstd" });
+      const name = registry.addImage("app", "v1", built);
+      await pull(place.context, name);
+      await pull(place.context, "hello");
+      const store = `oci:${place.context.paths.images}`;
+
+      expect(JSON.parse(output(["skopeo", "inspect", `${store}:${name}`]))).toMatchObject({
+        Digest: built.top.digest,
+        Labels: { is: "test" },
+      });
+      const copy = join(place.context.paths.data, "copy");
+      output(["skopeo", "--insecure-policy", "copy", "-q", `${store}:localhost/hello:latest`, `dir:${copy}`]);
+      expect(readdirSync(copy)).toContain("manifest.json");
+      place.verify();
+    },
+  );
+
+  test.skipIf(Bun.which("umoci") === null)("umoci lists and reads the store", async () => {
+    await using registry = await FakeRegistry.start();
+    await using place = makePlace();
+    const name = registry.addImage("app", "v1", await image());
+    await pull(place.context, name);
+    await pull(place.context, "hello");
+    const { images } = place.context.paths;
+
+    expect(output(["umoci", "ls", "--layout", images]).trim().split("\n")).toEqual([
+      name,
+      "localhost/hello:latest",
+    ]);
+    const stat = JSON.parse(
+      output(["umoci", "stat", "--json", "--image", `${images}:localhost/hello:latest`]),
+    );
+    expect(stat.history).toMatchObject([{ created_by: "proa: embedded image" }]);
+  });
+});

@@ -132,6 +132,11 @@ export function makePlace(): Place {
   const programs =
     "sh basename cat ls id sleep echo readlink hostname ulimit touch mount umount ip stat grep pwd mkdir tty rm kill true";
   for (const program of programs.split(" ")) symlinkSync("busybox", below("rootfs/bin", program));
+  // As root, the files of an image belong to the container's root, who is another id.
+  if (process.getuid?.() === 0) {
+    const root = hostMappings().mappings.uid.find(({ containerID }) => containerID === 0)?.hostID ?? 0;
+    Bun.spawnSync(["chown", "-hR", `${root}:${root}`, below("rootfs")]);
+  }
   return {
     path,
     rootfs: below("rootfs"),
@@ -160,6 +165,8 @@ export type Options = {
   runtime?: string;
   seccompCache?: string;
   env?: Record<string, string>;
+  /** The helper's executable, if not the one under test. */
+  helper?: string;
   /** A command in front of the helper's, which passes descriptors 3 and 4 on. */
   wrap?: string[];
 };
@@ -206,13 +213,31 @@ export function launch(args: string[], options: Options = {}) {
     exitFile: join(place.path, "exit.json"),
     seccompCache: options.seccompCache ?? null,
   });
-  const child = Bun.spawn([...(options.wrap ?? []), helperPath, "run", "4"], {
+  const child = Bun.spawn([...(options.wrap ?? []), options.helper ?? helperPath, "run", "4"], {
     stdio: ["pipe", "pipe", "pipe", lockFd, fd],
     env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", ...options.env },
   });
   closeSync(fd);
   closeSync(lockFd);
   return { child, place };
+}
+
+/** A further program in the running container of PLACE, stdin a pipe. */
+export function execIn(place: Place, args: string[]) {
+  const { process } = JSON.parse(readFileSync(join(place.bundle, "config.json"), "utf8"));
+  const fd = requestFd({
+    proa: "/bin/echo",
+    runDir: place.runDir,
+    bundle: place.bundle,
+    process: { ...process, args },
+    stdin: true,
+    detach: false,
+    attach: { stdin: true, stdout: true, stderr: true, detachKeys: [], sigProxy: true },
+    seccompCache: null,
+  });
+  const child = Bun.spawn([helperPath, "exec", "3"], { stdio: ["pipe", "pipe", "pipe", fd] });
+  closeSync(fd);
+  return child;
 }
 
 export type Outcome = { stdout: string; stderr: string; exitCode: number; place: Place };

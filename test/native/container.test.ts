@@ -12,6 +12,7 @@ import {
 import { join } from "node:path";
 import { hostMappings } from "../../src/helper/mappings";
 import {
+  execIn,
   factsOf,
   launch,
   makePlace,
@@ -28,7 +29,8 @@ afterAll(removePlaces);
 
 const missing = helperMissing;
 const suffix = missing ? ` (${missing})` : "";
-const isRange = hostMappings().mappings.uid.length > 1;
+const isRoot = process.getuid?.() === 0;
+const isRange = hostMappings().kind === "range";
 const sh = (script: string): string[] => ["sh", "-c", script];
 
 describe.skipIf(missing !== undefined)(`namespaces${suffix}`, () => {
@@ -108,7 +110,7 @@ describe.skipIf(missing !== undefined)(`namespaces${suffix}`, () => {
     expect(outcome.exitCode).toBe(0); // of echo, in the place of proa
   });
 
-  test.skipIf(!isRange)("a newuidmap that refuses is quoted, and no process stays", async () => {
+  test.skipIf(!isRange || isRoot)("a newuidmap that refuses is quoted, and no process stays", async () => {
     const place = makePlace();
     const script = "#!/bin/sh\necho 'newuidmap: range [1-9) not allowed' >&2\nexit 1\n";
     writeFileSync(join(place.path, "newuidmap"), script, { mode: 0o755 });
@@ -122,7 +124,7 @@ describe.skipIf(missing !== undefined)(`namespaces${suffix}`, () => {
     expect(processesIn(place)).toEqual([]);
   });
 
-  test.skipIf(process.getuid?.() === 0)("a map of the own id alone needs no newuidmap", async () => {
+  test.skipIf(isRoot)("a map of the own id alone needs no newuidmap", async () => {
     const output = await outputOf(
       sh("cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups; id -u"),
       {
@@ -203,6 +205,12 @@ describe.skipIf(missing !== undefined)(`the process${suffix}`, () => {
 
   test("has no descriptors but the three", async () => {
     expect(await outputOf(["probe", "fds"])).toBe("0 1 2");
+  });
+
+  test("has no signal blocked and none ignored", async () => {
+    const output = await outputOf(["cat", "/proc/self/status"]);
+
+    expect(output).toContain("\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
   });
 
   test("has the environment of the bundle and nothing else", async () => {
@@ -398,6 +406,7 @@ describe.skipIf(missing !== undefined)(`the file system${suffix}`, () => {
   test("binds directories and files, writable or not, where there was nothing before", async () => {
     const place = makePlace();
     mkdirSync(join(place.path, "data/sub"), { recursive: true });
+    chmodSync(join(place.path, "data"), 0o777);
     writeFileSync(join(place.path, "data/file"), "bound\n");
     const output = await outputOf(
       sh("cat /a/b/file /c/d; touch /a/b/new && echo new; touch /ro/x 2>&1; touch /ro/sub/x 2>&1; true"),
@@ -513,7 +522,9 @@ describe.skipIf(missing !== undefined)(`the file system${suffix}`, () => {
     ? "no fuse-overlayfs"
     : !existsSync("/dev/fuse")
       ? "no /dev/fuse"
-      : undefined;
+      : isRoot
+        ? "root's directories are closed to the root of the ids"
+        : undefined;
   test.skipIf(fuseMissing !== undefined)(
     `by fuse-overlayfs works alike${fuseMissing ? ` (${fuseMissing})` : ""}`,
     async () => {
@@ -611,18 +622,89 @@ describe.skipIf(missing !== undefined)(`seccomp${suffix}`, () => {
 
 describe.skipIf(missing !== undefined)(`another runtime${suffix}`, () => {
   for (const runtime of ["/usr/bin/crun", "/usr/sbin/runc"]) {
-    test.skipIf(!existsSync(runtime))(`${runtime} runs the same bundle`, async () => {
+    const skipped = !existsSync(runtime) || isRoot;
+
+    test.skipIf(skipped)(`${runtime} runs the same bundle`, async () => {
       const place = makePlace();
       const outcome = await runBundle(
         sh("hostname; id -u; touch /etc/new; grep Seccomp: /proc/self/status; exit 7"),
-        {
-          place,
-          runtime,
-        },
+        { place, runtime },
       );
 
       expect(outcome).toMatchObject({ stdout: "box\n0\nSeccomp:\t2\n", stderr: "", exitCode: 7 });
       expect(readdirSync(join(place.upper, "etc"))).toEqual(["new"]);
     });
+
+    test.skipIf(skipped)(
+      `${runtime} starts a further process in it, and dies with its supervisor`,
+      async () => {
+        const { child, place } = launch(sh("echo up; sleep 1000"), { runtime });
+        await child.stdout.getReader().read();
+        const further = execIn(place, sh("readlink /proc/self/ns/uts; hostname; exit 5"));
+        const output = await new Response(further.stdout).text();
+        const { pid } = JSON.parse(readFileSync(join(place.runDir, "state.json"), "utf8"));
+        const outer = readlinkSync(`/proc/${pid}/ns/uts`);
+        process.kill(pid, "SIGKILL");
+
+        expect(output.split("\n")[0]).not.toBe(outer);
+        expect(output.split("\n")[1]).toBe("box");
+        expect(await further.exited).toBe(5);
+        expect(await child.exited).toBe(137);
+        expect(processesIn(place)).toEqual([]);
+      },
+    );
   }
 });
+
+const strace = "/usr/bin/strace";
+const faultsMissing = missing ?? (existsSync(strace) ? undefined : "no strace");
+
+describe.skipIf(faultsMissing !== undefined || isRoot)(
+  `a system call that fails${faultsMissing ? ` (${faultsMissing})` : ""}`,
+  () => {
+    // Those of the stage, in about their order. The first fsopen() is for sealing the helper, which has a second way.
+    const calls = [
+      "unshare:1",
+      "fsopen:1",
+      "fsopen:2",
+      "open_tree:1",
+      "fsconfig:9",
+      "fsmount:2",
+      "move_mount:1",
+      "move_mount:12",
+      "mount_setattr:2",
+      "openat2:2",
+      "mknodat:1",
+      "symlinkat:2",
+      "sethostname:1",
+      "pivot_root:1",
+      "umount2:1",
+      "capset:1",
+      "setgroups:1",
+      "seccomp:1",
+      "close_range:3",
+      "setrlimit,prlimit64:2",
+    ];
+
+    for (const call of calls) {
+      const [name, when] = call.split(":");
+
+      test(`${name}, call ${when}: is told, and leaves nothing`, async () => {
+        const outcome = await runBundle(["true"], {
+          // newuidmap has no rights under strace
+          config: (c) => {
+            c.linux.uidMappings = [{ containerID: 0, hostID: process.getuid?.() ?? 0, size: 1 }];
+            c.linux.gidMappings = [{ containerID: 0, hostID: process.getgid?.() ?? 0, size: 1 }];
+          },
+          wrap: [strace, "-f", "-qq", "-o", "/dev/null", "-e", `inject=${name}:error=ENOMEM:when=${when}`],
+        });
+
+        if (outcome.stdout !== "")
+          expect(factsOf(outcome)).toMatchObject({ errno: "ENOMEM", exit: expect.any(Number) });
+        expect(outcome.stderr).toBe("");
+        expect(processesIn(outcome.place)).toEqual([]);
+        expect(readFileSync("/proc/self/mounts", "utf8")).not.toContain(outcome.place.path);
+      });
+    }
+  },
+);

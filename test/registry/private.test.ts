@@ -39,11 +39,7 @@ describe("endpointOf()", () => {
     ["127.0.0.1.example.com:5000", "https://127.0.0.1.example.com:5000/v2"],
     ["10.0.0.1:5000", "https://10.0.0.1:5000/v2"],
   ])("of %s is %s", (domain, url) => {
-    expect(endpointOf(domain, false)).toBe(url);
-  });
-
-  test("is plain where that is allowed", () => {
-    expect(endpointOf("registry.example", true)).toBe("http://registry.example/v2");
+    expect(endpointOf(domain)).toBe(url);
   });
 });
 

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mediaTypes } from "../../src/oci";
 import { RegistryClient, type RegistryError } from "../../src/registry";
+import { FakeRegistry } from "./_fake";
 
 /** TLS and proxies need hosts that are not this machine's own: `registry.test` is made one by the proxy, which takes every name to the test's server. */
 
@@ -133,6 +134,22 @@ describe.skipIf(openssl === null)("over TLS, through a proxy (needs openssl)", (
     );
     expect((error as RegistryError).message).toContain("signed by an authority that is not trusted here");
     expect((error as RegistryError).hint).toContain("SSL_CERT_FILE");
+  });
+
+  test("an unknown authority is no obstacle where insecurity is allowed", async () => {
+    expect((await fetchWith({ HTTPS_PROXY: proxyUrl() }, true)).bytes).toHaveLength(2);
+  });
+
+  test("where insecurity is allowed, plain HTTP comes after TLS has failed", async () => {
+    await using plain = await FakeRegistry.start();
+    plain.addManifest("app", "v1", "{}", mediaTypes.ociManifest);
+    const env = { HTTP_PROXY: `http://${plain.host}`, HTTPS_PROXY: "http://127.0.0.1:1" };
+    plain.fault = (request) =>
+      plain.answer({ ...request, path: request.path.replace(/^http:\/\/[^/]+/, "") });
+    expect((await fetchWith(env, true)).bytes).toHaveLength(2);
+    expect(plain.requests.at(-1)?.path).toBe("http://registry.test/v2/app/manifests/v1");
+    const refused = await fetchWith(env).catch((reason: unknown) => reason as RegistryError);
+    expect(refused).toMatchObject({ code: "registry", status: 0 });
   });
 
   test("a certificate file that is missing is named", async () => {

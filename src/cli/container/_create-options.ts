@@ -357,8 +357,7 @@ function parseUlimit(text: string): { Name: string; Soft: number; Hard: number }
   const [soft = "", hard = soft] = value.split(":");
   const limit = { Name, Soft: number(soft), Hard: number(hard) };
   const isAbove = limit.Hard !== UNLIMITED && (limit.Soft === UNLIMITED || limit.Soft > limit.Hard);
-  if (isAbove)
-    throw new EngineError("invalid", "ulimit", text, "the soft limit is above the hard one");
+  if (isAbove) throw new EngineError("invalid", "ulimit", text, "the soft limit is above the hard one");
   return limit;
 }
 

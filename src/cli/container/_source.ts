@@ -59,7 +59,8 @@ export function claimCidfile(path: string | undefined): Cidfile {
   try {
     writeFileSync(path, "", { flag: "wx" });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw new EngineError("io", "cidfile", path, error);
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST")
+      throw new EngineError("io", "cidfile", path, error);
     throw new EngineError("in-use", "cidfile", path, "it is there already", { hint: "remove it first" });
   }
   return { write: (id) => writeFileSync(path, id), discard: () => rmSync(path, { force: true }) };

@@ -134,6 +134,10 @@ async function testsFor(app: App, filters: Filters): Promise<(row: ListedContain
       `a status is one of ${statuses.join(", ")}`,
     );
   }
+  const noNumber = filters.get("exited")?.find((code) => !/^\d{1,3}$/.test(code));
+  if (noNumber !== undefined) {
+    throw new EngineError("invalid", "filter", `exited=${noNumber}`, "expected an exit status, 0 to 255");
+  }
   const edge = async (key: string) => {
     const name = filters.get(key)?.at(-1);
     return name === undefined ? undefined : (await findContainer(app.context, "filter", name)).created_ms;

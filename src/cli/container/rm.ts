@@ -1,6 +1,6 @@
 import { findContainer, removeContainers } from "../../container";
 import { EngineError } from "../../error";
-import type { ContainerRow } from "../../state";
+import { type ContainerRow, withReserve } from "../../state";
 import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
 
@@ -27,14 +27,14 @@ export const command = defineCommand({
     const found = new Map<string, ContainerRow>(); // by what was typed
     const status = await forEachTarget(io, args.container, async (name) => {
       try {
-        found.set(name, await findContainer(context, "remove container", name));
+        found.set(name, await withReserve(context, () => findContainer(context, "remove container", name)));
       } catch (error) {
         const isGone = error instanceof EngineError && error.code === "not-found";
         if (!args.force || !isGone) throw error;
       }
     });
     const rows = [...new Map([...found.values()].map((row) => [row.id, row])).values()];
-    const failed = await removeContainers(context, rows, args.force);
+    const failed = await withReserve(context, () => removeContainers(context, rows, args.force));
     const removed = await forEachTarget(io, [...found], ([name, row]) => {
       const error = failed.get(row.id);
       if (error) throw error;

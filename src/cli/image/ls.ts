@@ -28,6 +28,10 @@ const fields = (nowMs: number): Record<string, Field<Line>> => ({
     value: ({ createdMs }) => (createdMs === 0 ? "N/A" : localTime(createdMs)),
   },
   Size: { header: "SIZE", value: ({ sizeBytes }) => imageSize(sizeBytes) },
+  // docker's list knows none of the next two either
+  SharedSize: { header: "SHARED SIZE", value: () => "N/A" },
+  UniqueSize: { header: "UNIQUE SIZE", value: () => "N/A" },
+  VirtualSize: { header: "SIZE", value: ({ sizeBytes }) => imageSize(sizeBytes) },
   Containers: { header: "CONTAINERS", value: ({ containers }) => String(containers) },
   Platform: { header: "PLATFORM", value: ({ platform }) => platform },
 });

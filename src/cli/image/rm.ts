@@ -1,6 +1,7 @@
 import { listContainers } from "../../container";
 import { EngineError } from "../../error";
 import { removeImage } from "../../image";
+import { withReserve } from "../../state";
 import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
 
@@ -25,10 +26,12 @@ export const command = defineCommand({
     image: { type: "positional", rest: true, value: "image", description: "Name or id" },
   },
   async run({ app, args }) {
-    await listContainers(app.context, false); // those that have ended since the last look hold no image
+    await withReserve(app.context, () => listContainers(app.context, false)); // those that have ended since the last look hold no image
     return forEachTarget(app.io, args.image, async (name) => {
       try {
-        const removed = await removeImage(app.context, name, { isForced: args.force });
+        const removed = await withReserve(app.context, () =>
+          removeImage(app.context, name, { isForced: args.force }),
+        );
         return removed
           .map((each) => `${each.kind === "untagged" ? "Untagged" : "Deleted"}: ${each.name}`)
           .join("\n");

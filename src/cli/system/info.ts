@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { arch, cpus, hostname, release, totalmem } from "node:os";
 import { listContainers } from "../../container";
+import { EngineError, reasonOf } from "../../error";
 import type { HostMappings } from "../../helper";
 import { countImages } from "../../image";
 import { selectDriver, zstdVersion } from "../../storage";
@@ -19,6 +20,7 @@ type Info = {
   Images: number;
   Driver: string;
   DriverStatus: [string, string][];
+  LoggingDriver: string;
   KernelVersion: string;
   OperatingSystem: string;
   OSType: string;
@@ -28,6 +30,8 @@ type Info = {
   Name: string;
   ServerVersion: string;
   DockerRootDir: string;
+  DefaultRuntime: string;
+  Runtimes: Record<string, { path: string }>;
   CgroupDriver: string;
   CgroupVersion: string;
   SecurityOptions: string[];
@@ -67,16 +71,22 @@ export const command = defineCommand({
 async function gather({ context }: App): Promise<Info> {
   const containers = await listContainers(context, true);
   const running = containers.filter(({ status }) => status === "running").length;
-  const host = context.host();
-  const { driver, reason } = await selectDriver(context);
+  const warnings: string[] = [];
+  // Where nothing runs yet, this command is asked why: what fails becomes a line of it.
+  const host = await orWarn(warnings, () => context.host());
+  const selected = await orWarn(warnings, () => selectDriver(context));
+  if (host?.warning !== undefined) warnings.push(host.warning);
+  if (selected !== undefined && selected.reason !== "")
+    warnings.push(`storage driver ${selected.driver.name}: ${selected.reason}`);
   return {
     Containers: containers.length,
     ContainersRunning: running,
     ContainersPaused: 0,
     ContainersStopped: containers.length - running,
     Images: countImages(context),
-    Driver: driver.name,
-    DriverStatus: reason === "" ? [] : [["Reason", reason]],
+    Driver: selected?.driver.name ?? "unknown",
+    DriverStatus: selected === undefined || selected.reason === "" ? [] : [["Reason", selected.reason]],
+    LoggingDriver: "json-file",
     KernelVersion: release(),
     OperatingSystem: operatingSystem(),
     OSType: "linux",
@@ -86,20 +96,51 @@ async function gather({ context }: App): Promise<Info> {
     Name: hostname(),
     ServerVersion: version,
     DockerRootDir: context.paths.data,
+    DefaultRuntime: "proa",
+    Runtimes: runtimes(),
     CgroupDriver: "none",
     CgroupVersion: readOr("/sys/fs/cgroup/cgroup.controllers", "") === "" ? "1" : "2",
     SecurityOptions: ["name=seccomp,profile=builtin", "name=rootless", "name=userns"],
-    Warnings: [host.warning, reason === "" ? undefined : `storage driver ${driver.name}: ${reason}`].filter(
-      (line) => line !== undefined,
-    ),
+    Warnings: warnings,
     Proa: {
       Runtime: context.paths.runtime,
       Cache: context.paths.cache,
       Config: context.paths.config,
-      IdMapping: describeMapping(host),
-      Compression: ["gzip", `zstd ${await zstdVersion()}`],
+      IdMapping: host === undefined ? "none" : describeMapping(host),
+      Compression: await compressions(warnings),
     },
   };
+}
+
+/** The result, or undefined and a warning with the reason and what to do. A choice that the user made wrongly stays an error. */
+async function orWarn<T>(warnings: string[], ask: () => T | Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.code === "invalid" || error.code === "io") throw error;
+    warnings.push(error.hint === undefined ? error.message : `${error.message} (${error.hint})`);
+    return undefined;
+  }
+}
+
+/** Those built in, and those installed that `--runtime` takes by name. */
+function runtimes(): Info["Runtimes"] {
+  const found: Info["Runtimes"] = { proa: { path: process.execPath } };
+  for (const name of ["crun", "runc"]) {
+    const path = Bun.which(name);
+    if (path !== null) found[name] = { path };
+  }
+  return found;
+}
+
+/** zstd's library has to be loaded from a temporary directory, which may forbid that. */
+async function compressions(warnings: string[]): Promise<string[]> {
+  try {
+    return ["gzip", `zstd ${await zstdVersion()}`];
+  } catch (error) {
+    warnings.push(`layers cannot be compressed with zstd: ${reasonOf(error)}`);
+    return ["gzip"];
+  }
 }
 
 function describeMapping({ mappings, kind }: HostMappings): string {
@@ -130,6 +171,7 @@ function textOf(info: Info): string {
     ],
     ["Images", info.Images],
     ["Storage driver", info.Driver],
+    ["Runtimes", Object.keys(info.Runtimes).join(", ")],
     ["Id mapping", info.Proa.IdMapping],
     ["Compression", info.Proa.Compression.join(", ")],
     ["Control groups", `version ${info.CgroupVersion}, not used`],

@@ -9,12 +9,22 @@ export type Place = { readonly engine: Engine; readonly tiny: string };
 export const SLEEP = ["sleep", "1000"];
 
 /** `proa run --rm OPTIONS tiny COMMAND`. */
-export function run(place: Place, options: string[], command: string[], more?: ProaOptions): Promise<ProaResult> {
+export function run(
+  place: Place,
+  options: string[],
+  command: string[],
+  more?: ProaOptions,
+): Promise<ProaResult> {
   return place.engine.proa(["run", "--rm", ...options, place.tiny, ...command], more);
 }
 
 /** What a shell in a new container prints, trimmed. Fails where it prints errors or does not exit with 0. */
-export async function shell(place: Place, options: string[], script: string, more?: ProaOptions): Promise<string> {
+export async function shell(
+  place: Place,
+  options: string[],
+  script: string,
+  more?: ProaOptions,
+): Promise<string> {
   const result = await run(place, options, ["sh", "-c", script], more);
   expect(result.stderr).toBe("");
   expect(result.exitCode).toBe(0);
@@ -22,7 +32,12 @@ export async function shell(place: Place, options: string[], script: string, mor
 }
 
 /** Start a container in the background; returns its id. */
-export function detach(place: Place, name: string, command: string[] = SLEEP, options: string[] = []): Promise<string> {
+export function detach(
+  place: Place,
+  name: string,
+  command: string[] = SLEEP,
+  options: string[] = [],
+): Promise<string> {
   return place.engine.ok(["run", "-d", "--name", name, ...options, place.tiny, ...command]);
 }
 

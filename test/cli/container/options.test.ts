@@ -1,5 +1,5 @@
 /** What the options of `run` make of the container's process; and docker's grammar for them. */
-import { afterAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeImage, missing, proaPath, pushImage, tinyLayer, useTiny } from "../../harness";
@@ -8,7 +8,6 @@ import { inspect, removeAll, run, shell } from "./_shell";
 describe.skipIf(missing !== null)("the options of run", () => {
   const place = useTiny();
   const { engine } = place;
-  afterAll(() => removeAll(place));
 
   const file = (name: string, content: string | Uint8Array): string => {
     const path = join(engine.sandbox.home, name);
@@ -75,7 +74,9 @@ describe.skipIf(missing !== null)("the options of run", () => {
 
   test("-e NAME takes the value of proa's environment, or nothing where that has none", async () => {
     const script = 'echo "$GIVEN" ${ABSENT-absent}';
-    expect(await shell(place, ["-e", "GIVEN", "-e", "ABSENT"], script, { env: { GIVEN: "a  b" } })).toBe("a  b absent");
+    expect(await shell(place, ["-e", "GIVEN", "-e", "ABSENT"], script, { env: { GIVEN: "a  b" } })).toBe(
+      "a  b absent",
+    );
   });
 
   test("--env-file takes lines, leaves comments out, and -e comes on top", async () => {
@@ -93,9 +94,14 @@ describe.skipIf(missing !== null)("the options of run", () => {
     const path = file("latin1", new Uint8Array([0x41, 0x3d, 0xe4, 0x0a]));
     const result = await run(place, ["--env-file", path], ["true"]);
     expect(result.stderr).toBe(`Error: env file: ${path}: it is not valid UTF-8\n`);
-    const script = 'X=$(printf "\\344"); export X; "$0" run --rm -e X "$1" true; "$0" run --rm "$1" echo "$X"';
-    const both = Bun.spawnSync(["sh", "-c", script, proaPath, place.tiny], { env: { ...engine.sandbox.env } });
-    expect(both.stderr.toString()).toContain("Error: environment variable: X: its value is not valid UTF-8\n");
+    const script =
+      'X=$(printf "\\344"); export X; "$0" run --rm -e X "$1" true; "$0" run --rm "$1" echo "$X"';
+    const both = Bun.spawnSync(["sh", "-c", script, proaPath, place.tiny], {
+      env: { ...engine.sandbox.env },
+    });
+    expect(both.stderr.toString()).toContain(
+      "Error: environment variable: X: its value is not valid UTF-8\n",
+    );
     expect(both.stderr.toString()).toContain("Error: read arguments: argument 5: not valid UTF-8\n");
     expect(both.exitCode).toBe(125);
     await engine.assertNothingLeft();
@@ -103,7 +109,9 @@ describe.skipIf(missing !== null)("the options of run", () => {
 
   test("a variable of proa's own that is no UTF-8 is nobody's business", async () => {
     const script = 'X=$(printf "\\344"); export X; "$0" run --rm "$1" sh -c "echo ok \\$X"';
-    const result = Bun.spawnSync(["sh", "-c", script, proaPath, place.tiny], { env: { ...engine.sandbox.env } });
+    const result = Bun.spawnSync(["sh", "-c", script, proaPath, place.tiny], {
+      env: { ...engine.sandbox.env },
+    });
     expect(result.stdout.toString()).toBe("ok\n");
   });
 
@@ -113,13 +121,17 @@ describe.skipIf(missing !== null)("the options of run", () => {
     expect((await engine.proa(["run", "--rm", image, "mine"])).stdout).toBe("entry mine\n");
     const script = "echo $FROM $BOTH; id -un; pwd";
     const options = ["-e", "BOTH=mine", "--entrypoint", "sh"];
-    expect((await engine.proa(["run", "--rm", ...options, image, "-c", script])).stdout).toBe("image mine\napp\n/home/app\n");
+    expect((await engine.proa(["run", "--rm", ...options, image, "-c", script])).stdout).toBe(
+      "image mine\napp\n/home/app\n",
+    );
   });
 
   test("--entrypoint drops the image's command with its entrypoint, and an empty one clears both", async () => {
     const image = await imageWithDefaults();
     expect((await engine.proa(["run", "--rm", "--entrypoint", "pwd", image])).stdout).toBe("/home/app\n");
-    expect((await engine.proa(["run", "--rm", "--entrypoint", "", image, "echo", "bare"])).stdout).toBe("bare\n");
+    expect((await engine.proa(["run", "--rm", "--entrypoint", "", image, "echo", "bare"])).stdout).toBe(
+      "bare\n",
+    );
     const nothing = await engine.proa(["run", "--rm", "--entrypoint=", image]);
     expect(nothing.stderr).toContain(`Error: create container: ${image}: no command specified\n`);
     expect(nothing.exitCode).toBe(125);
@@ -128,7 +140,18 @@ describe.skipIf(missing !== null)("the options of run", () => {
   test("labels are the image's, a file's and the command line's, later ones on top", async () => {
     const image = await imageWithDefaults();
     const path = file("labels", "# comment\nboth=file\nfile=1\n");
-    await engine.ok(["create", "--name", "labelled", "--label-file", path, "-l", "file=2", "--label", "bare", image]);
+    await engine.ok([
+      "create",
+      "--name",
+      "labelled",
+      "--label-file",
+      path,
+      "-l",
+      "file=2",
+      "--label",
+      "bare",
+      image,
+    ]);
     expect(JSON.parse(await inspect(place, "labelled", "{{json .Config.Labels}}"))).toEqual({
       from: "image",
       both: "file",
@@ -162,13 +185,19 @@ describe.skipIf(missing !== null)("the options of run", () => {
     [["-u", "99999999999"], "find user: 99999999999: no such user in the image's /etc/passwd"],
     [["--group-add", "nosuch"], "find group: nosuch: no such group in the image's /etc/group"],
     [["-w", "relative"], "working directory: relative: it must be an absolute path"],
-    [["--name", "-"], 'container name: "-": use letters, digits, _ . and -, two or more, a letter or digit first'],
+    [
+      ["--name", "-"],
+      'container name: "-": use letters, digits, _ . and -, two or more, a letter or digit first',
+    ],
     [["--add-host", "nocolon"], "extra host: nocolon: expected NAME:ADDRESS"],
     [["--stop-signal", "NOSUCH"], "signal: NOSUCH: no such signal"],
     [["--cap-add", "NOSUCH"], "capability: NOSUCH: no such capability"],
     [["--ulimit", "nosuch=1"], 'ulimit: nosuch=1: unknown limit "nosuch"'],
     [["--ulimit", "nofile=9:3"], "ulimit: nofile=9:3: the soft limit is above the hard one"],
-    [["--sysctl", "vm.swappiness=1"], "set sysctl: vm.swappiness: it belongs to no namespace, but to the host"],
+    [
+      ["--sysctl", "vm.swappiness=1"],
+      "set sysctl: vm.swappiness: it belongs to no namespace, but to the host",
+    ],
     [["--security-opt", "nosuch"], "security option: nosuch: unknown option"],
     [["--log-opt", "max-size=0"], "log option: max-size=0: known: max-size=BYTES, max-file=NUMBER"],
     [["--tmpfs", "relative"], "tmpfs: relative: the target must be an absolute path"],
@@ -218,7 +247,11 @@ describe.skipIf(missing !== null)("the options of run", () => {
       writeFileSync(join(directory, "noprogram"), "\u007fELF and then nothing", { mode: 0o755 });
       writeFileSync(join(directory, "script"), "#!/no/such/interpreter\n", { mode: 0o755 });
       const [path, status] =
-        what === "a directory" ? ["/tmp", 126] : what.startsWith("a file") ? ["/v/noprogram", 126] : ["/v/script", 127];
+        what === "a directory"
+          ? ["/tmp", 126]
+          : what.startsWith("a file")
+            ? ["/v/noprogram", 126]
+            : ["/v/script", 127];
       const result = await run(place, ["-v", `${directory}:/v`], [String(path)]);
       expect(result.stderr).toStartWith(`Error: execute: ${path}: `);
       expect(result.exitCode).toBe(Number(status));
@@ -249,16 +282,27 @@ describe.skipIf(missing !== null)("the options of run", () => {
 
   test("--add-host adds lines to /etc/hosts, IPv6 ones too", async () => {
     const options = ["--add-host", "db:10.1.2.3", "--add-host=six:::1", "--add-host", "other=10.1.2.4"];
-    expect(await shell(place, options, "tail -n 3 /etc/hosts")).toBe("10.1.2.3\tdb\n::1\tsix\n10.1.2.4\tother");
+    expect(await shell(place, options, "tail -n 3 /etc/hosts")).toBe(
+      "10.1.2.3\tdb\n::1\tsix\n10.1.2.4\tother",
+    );
   });
 
   test("the environment is PATH, HOSTNAME, HOME and what was asked for, nothing of proa's", async () => {
-    const text = await shell(place, ["-h", "box", "-e", "A=1"], "env | sort", { env: { SECRET: "x", BUN_OPTIONS: "--smol" } });
+    const text = await shell(place, ["-h", "box", "-e", "A=1"], "env | sort", {
+      env: { SECRET: "x", BUN_OPTIONS: "--smol" },
+    });
     const names = text.split("\n").map((line) => line.split("=")[0]);
-    expect(names.filter((name) => !["PWD", "SHLVL", "_"].includes(name ?? ""))).toEqual(["A", "HOME", "HOSTNAME", "PATH"]);
+    expect(names.filter((name) => !["PWD", "SHLVL", "_"].includes(name ?? ""))).toEqual([
+      "A",
+      "HOME",
+      "HOSTNAME",
+      "PATH",
+    ]);
   });
 
   test("--rm and --name: the name is free as soon as run has ended", async () => {
     for (let i = 0; i < 5; i++) expect(await shell(place, ["--name", "again"], "echo $0")).toBe("sh");
   });
+
+  test("nothing is left of all these", () => removeAll(place));
 });

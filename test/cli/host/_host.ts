@@ -2,7 +2,16 @@
  * A host of its own for tests that root makes: a private mount namespace in which files of the system can be replaced, and an
  * ordinary user `tester` who exists there alone. Nothing of it is seen outside, and it ends with its process.
  */
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { proaPath } from "../../harness";
@@ -64,9 +73,19 @@ export async function makeHost(options: HostOptions = {}): Promise<Host> {
     writeFileSync(join(directory, "etc", name), text);
     chmodSync(join(directory, "etc", name), 0o644);
   }
-  const binds = Object.keys(etc).map((name) => `touch /etc/${name}; mount --bind ${directory}/etc/${name} /etc/${name}`);
-  const script = [...binds, `DIR=${directory} HOME=${home}`, options.setUp ?? "", "echo ready", "exec sleep infinity"].join("\n");
-  const holder = Bun.spawn(["unshare", "--mount", "--propagation", "private", "sh", "-e", "-c", script], { stdio: ["ignore", "pipe", "pipe"] });
+  const binds = Object.keys(etc).map(
+    (name) => `touch /etc/${name}; mount --bind ${directory}/etc/${name} /etc/${name}`,
+  );
+  const script = [
+    ...binds,
+    `DIR=${directory} HOME=${home}`,
+    options.setUp ?? "",
+    "echo ready",
+    "exec sleep infinity",
+  ].join("\n");
+  const holder = Bun.spawn(["unshare", "--mount", "--propagation", "private", "sh", "-e", "-c", script], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const dispose = async (): Promise<void> => {
     holder.kill("SIGKILL");
     await holder.exited;
@@ -78,7 +97,7 @@ export async function makeHost(options: HostOptions = {}): Promise<Host> {
     await dispose();
     throw new Error(`make host: ${why}`);
   }
-  const enter = ["nsenter", `--mount=/proc/${holder.pid}/ns/mnt`];
+  const enter = [Bun.which("nsenter") ?? "nsenter", `--mount=/proc/${holder.pid}/ns/mnt`];
   const start: Host["start"] = (args, { uid = TESTER, env = {}, through = [], cwd = home } = {}) => {
     const full: Record<string, string | undefined> = {
       HOME: uid === 0 ? join(directory, "root") : home,
@@ -94,7 +113,9 @@ export async function makeHost(options: HostOptions = {}): Promise<Host> {
     const become = ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", "--inh-caps=-all"];
     const there = ["sh", "-c", 'cd "$0" && exec "$@"', cwd];
     return Bun.spawn([...enter, ...through, ...become, ...there, program, ...args], {
-      env: Object.fromEntries(Object.entries(full).filter((entry): entry is [string, string] => entry[1] !== undefined)),
+      env: Object.fromEntries(
+        Object.entries(full).filter((entry): entry is [string, string] => entry[1] !== undefined),
+      ),
       stdio: ["ignore", "pipe", "pipe"],
     });
   };
@@ -105,12 +126,18 @@ export async function makeHost(options: HostOptions = {}): Promise<Host> {
     async proa(args, more) {
       const child = start(args, more);
       const timer = setTimeout(() => child.kill("SIGKILL"), 40_000);
-      const [stdout, stderr, exitCode] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+      const [stdout, stderr, exitCode] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+        child.exited,
+      ]);
       clearTimeout(timer);
       return { stdout, stderr, exitCode };
     },
     async sh(text) {
-      const result = Bun.spawnSync([...enter, "sh", "-e", "-c", `DIR=${directory} HOME=${home}\n${text}`], { stdio: ["ignore", "pipe", "pipe"] });
+      const result = Bun.spawnSync([...enter, "sh", "-e", "-c", `DIR=${directory} HOME=${home}\n${text}`], {
+        stdio: ["ignore", "pipe", "pipe"],
+      });
       if (result.exitCode !== 0) throw new Error(`${text}: ${result.stderr}`);
       return result.stdout.toString().trim();
     },

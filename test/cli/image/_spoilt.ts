@@ -11,11 +11,14 @@ export function strayFiles(engine: Engine): string[] {
   const images = join(dataHome, "proa/images");
   const stray = list(join(images, "ingest")).map((name) => `ingest/${name}`);
   for (const name of list(join(images, "blobs/sha256"))) {
-    if (digestOf(readFileSync(join(images, "blobs/sha256", name))) !== `sha256:${name}`) stray.push(`blob ${name}`);
+    if (digestOf(readFileSync(join(images, "blobs/sha256", name))) !== `sha256:${name}`)
+      stray.push(`blob ${name}`);
   }
   for (const kind of list(join(dataHome, "proa/layers"))) {
     const names = list(join(dataHome, "proa/layers", kind));
-    stray.push(...names.filter((name) => !/^[0-9a-f]{64}$/.test(name)).map((name) => `layers/${kind}/${name}`));
+    stray.push(
+      ...names.filter((name) => !/^[0-9a-f]{64}$/.test(name)).map((name) => `layers/${kind}/${name}`),
+    );
   }
   return stray;
 }

@@ -61,18 +61,22 @@ describe("image inspect", () => {
     expect(document.Size).toBeGreaterThan(1_000_000);
   });
 
-  test.each(["name", "id", "short id", "digest", "name without host"] as const)("finds it by %s", async (by) => {
-    const text = {
-      name,
-      id: idOf(),
-      "short id": idOf().slice(7, 19),
-      digest: `${registry.host}/inspected@${image.top.digest}`,
-      "name without host": "inspected:v1",
-    }[by];
-    const result = await engine.proa(["image", "inspect", "--format", "{{.Id}}", text]);
-    if (by === "name without host") expect(result.stderr).toContain("no such image"); // a short name means Docker Hub's
-    else expect(result.stdout).toBe(`${idOf()}\n`);
-  });
+  test.each(["name", "id", "short id", "digest", "name without host"] as const)(
+    "finds it by %s",
+    async (by) => {
+      const text = {
+        name,
+        id: idOf(),
+        "short id": idOf().slice(7, 19),
+        digest: `${registry.host}/inspected@${image.top.digest}`,
+        "name without host": "inspected:v1",
+      }[by];
+      const result = await engine.proa(["image", "inspect", "--format", "{{.Id}}", text]);
+      if (by === "name without host")
+        expect(result.stderr).toContain("no such image"); // a short name means Docker Hub's
+      else expect(result.stdout).toBe(`${idOf()}\n`);
+    },
+  );
 
   test("--format takes Go templates, maps by key, functions, json", async () => {
     const format = (text: string) => engine.ok(["image", "inspect", "-f", text, name]);
@@ -81,7 +85,7 @@ describe("image inspect", () => {
     expect(await format("{{json .Config.Cmd}}")).toBe('["-c","true"]');
     expect(await format("{{range .Config.Env}}{{.}};{{end}}")).toBe("PATH=/bin;A=b=c;");
     expect(await format("{{len .RootFS.Layers}}")).toBe("2");
-    expect(await format("{{join .Config.Entrypoint \",\"}}")).toBe("/bin/sh");
+    expect(await format('{{join .Config.Entrypoint ","}}')).toBe("/bin/sh");
     expect(JSON.parse(await format("json"))[0].Id).toBe(idOf());
   });
 
@@ -130,12 +134,15 @@ describe("inspect", () => {
     await engine.ok(["rm", "both"]);
   });
 
-  test.each(["UPPER", "a b", "x:y:z", "@", ""])("%p, which can be no image's name, is not found without a stack", async (text) => {
-    const result = await engine.proa(["inspect", text]);
-    expect(result.stderr).toStartWith("Error: ");
-    expect(result.stderr).not.toContain("internal");
-    expect(result.exitCode).toBeGreaterThan(0);
-  });
+  test.each(["UPPER", "a b", "x:y:z", "@", ""])(
+    "%p, which can be no image's name, is not found without a stack",
+    async (text) => {
+      const result = await engine.proa(["inspect", text]);
+      expect(result.stderr).toStartWith("Error: ");
+      expect(result.stderr).not.toContain("internal");
+      expect(result.exitCode).toBeGreaterThan(0);
+    },
+  );
 });
 
 describe("history", () => {
@@ -149,8 +156,12 @@ describe("history", () => {
   test("-q, --no-trunc and --format", async () => {
     expect(await engine.ok(["history", "-q", name])).toBe(`${idOf().slice(7, 19)}\n<missing>`);
     expect((await engine.ok(["history", "-q", "--no-trunc", name])).split("\n")[0]).toBe(idOf());
-    expect(await engine.ok(["image", "history", "--format", "{{.CreatedBy}}", name])).toBe("layer 1\nlayer 0");
-    expect(JSON.parse((await engine.ok(["history", "--format", "json", name])).split("\n")[0] ?? "")).toMatchObject({ CreatedBy: "layer 1" });
+    expect(await engine.ok(["image", "history", "--format", "{{.CreatedBy}}", name])).toBe(
+      "layer 1\nlayer 0",
+    );
+    expect(
+      JSON.parse((await engine.ok(["history", "--format", "json", name])).split("\n")[0] ?? ""),
+    ).toMatchObject({ CreatedBy: "layer 1" });
   });
 
   test("of what is not there exits with 1", async () => {

@@ -29,7 +29,8 @@ async function pulled(...layers: (Tree | Layer)[]): Promise<string> {
   return name;
 }
 
-const sh = (name: string, script: string, ...options: string[]) => engine.ok(["run", "--rm", ...options, name, "sh", "-c", script]);
+const sh = (name: string, script: string, ...options: string[]) =>
+  engine.ok(["run", "--rm", ...options, name, "sh", "-c", script]);
 
 const DRIVERS = ["overlay", "fuse-overlayfs", "vfs"] as const;
 
@@ -41,9 +42,35 @@ describe.each(DRIVERS)("%s:", (driver) => {
     const image = await makeImage({
       layers: [
         await tinyLayer(),
-        { "d/": "", "d/a": "a1", "d/b": "b1", "d/sub/": "", "d/sub/x": "x1", "gone/": "", "gone/y": "y", "file": "f", "dir/": "", "dir/in": "1" },
-        { "d/.wh.a": "", "d/sub/": "", "d/sub/.wh..wh..opq": "", "d/sub/new": "n2", ".wh.gone": "", ".wh.dir": "", dir: "now a file" },
-        { "d/a": "a3", "gone/": "", "gone/z": "z3", ".wh.file": "", "file/": "", "file/in": "now a directory" },
+        {
+          "d/": "",
+          "d/a": "a1",
+          "d/b": "b1",
+          "d/sub/": "",
+          "d/sub/x": "x1",
+          "gone/": "",
+          "gone/y": "y",
+          file: "f",
+          "dir/": "",
+          "dir/in": "1",
+        },
+        {
+          "d/.wh.a": "",
+          "d/sub/": "",
+          "d/sub/.wh..wh..opq": "",
+          "d/sub/new": "n2",
+          ".wh.gone": "",
+          ".wh.dir": "",
+          dir: "now a file",
+        },
+        {
+          "d/a": "a3",
+          "gone/": "",
+          "gone/z": "z3",
+          ".wh.file": "",
+          "file/": "",
+          "file/in": "now a directory",
+        },
       ],
       config,
     });
@@ -57,9 +84,14 @@ describe.each(DRIVERS)("%s:", (driver) => {
   });
 
   test.skipIf(missing)("runs, writes, and removes; the image stays as it is", async () => {
-    const name = registry.addImage(`writes-${driver}`, "v1", await makeImage({ layers: [await tinyLayer(), { kept: "kept" }], config }));
+    const name = registry.addImage(
+      `writes-${driver}`,
+      "v1",
+      await makeImage({ layers: [await tinyLayer(), { kept: "kept" }], config }),
+    );
     await proa("pull", "-q", name);
-    const change = "echo changed > kept; rm etc/passwd; mkdir new; echo n > new/n; ln kept new/hard; cat kept; chown 7:8 new; stat -c %u:%g new";
+    const change =
+      "echo changed > kept; rm etc/passwd; mkdir new; echo n > new/n; ln kept new/hard; cat kept; chown 7:8 new; stat -c %u:%g new";
     expect(await proa("run", "--name", "writer", name, "sh", "-c", change)).toBe("changed\n7:8");
     expect(await proa("run", "--rm", name, "sh", "-c", "cat kept; ls etc/passwd; ls")).not.toContain("new");
     await proa("rm", "writer");
@@ -80,7 +112,12 @@ describe.each(DRIVERS)("%s:", (driver) => {
 test("the driver may change from run to run, over one set of images", async () => {
   const name = await pulled({ switched: "yes" });
   const said: string[] = [];
-  for (const driver of ["vfs", "overlay", ...(Bun.which("fuse-overlayfs") === null ? [] : ["fuse-overlayfs"]), "vfs"]) {
+  for (const driver of [
+    "vfs",
+    "overlay",
+    ...(Bun.which("fuse-overlayfs") === null ? [] : ["fuse-overlayfs"]),
+    "vfs",
+  ]) {
     said.push(await engine.ok(["--storage-driver", driver, "run", "--rm", name, "cat", "/switched"]));
   }
   expect(new Set(said)).toEqual(new Set(["yes"]));
@@ -102,7 +139,10 @@ describe("a layer's files arrive as they were packed:", () => {
       "t/sticky/in": "x",
       "t/fifo": { type: "fifo", mode: 0o600 },
     });
-    const text = await sh(name, "stat -c '%n %a %u:%g %h %Y %F' /t /t/*; readlink /t/soft; readlink /t/dangling");
+    const text = await sh(
+      name,
+      "stat -c '%n %a %u:%g %h %Y %F' /t /t/*; readlink /t/soft; readlink /t/dangling",
+    );
     expect(text.split("\n")).toEqual([
       "/t 1777 0:0 3 1704164645 directory",
       "/t/dangling 777 0:0 1 1704164645 symbolic link",
@@ -119,7 +159,10 @@ describe("a layer's files arrive as they were packed:", () => {
   });
 
   test("a hard link to a file of a lower layer", async () => {
-    const name = await pulled({ "low/": "", "low/file": "content" }, { "low/file": "again", "low/link": { type: "link", target: "low/file" } });
+    const name = await pulled(
+      { "low/": "", "low/file": "content" },
+      { "low/file": "again", "low/link": { type: "link", target: "low/file" } },
+    );
     expect(await sh(name, "cat /low/link; stat -c %h /low/link")).toBe("again2");
   });
 
@@ -135,21 +178,50 @@ describe("a layer's files arrive as they were packed:", () => {
         xattrs: { "user.colour": "green", "security.capability": capNetBind.toString("latin1") },
       },
     });
-    const caps = await engine.ok(["run", "--rm", "--user", "1000:1000", name, "/cap/busybox", "grep", "CapEff", "/proc/self/status"]);
+    const caps = await engine.ok([
+      "run",
+      "--rm",
+      "--user",
+      "1000:1000",
+      name,
+      "/cap/busybox",
+      "grep",
+      "CapEff",
+      "/proc/self/status",
+    ]);
     expect(caps).toBe("CapEff:\t0000000000000400");
-    const none = await engine.ok(["run", "--rm", "--user", "1000:1000", name, "grep", "CapEff", "/proc/self/status"]);
+    const none = await engine.ok([
+      "run",
+      "--rm",
+      "--user",
+      "1000:1000",
+      name,
+      "grep",
+      "CapEff",
+      "/proc/self/status",
+    ]);
     expect(none).toBe("CapEff:\t0000000000000000");
     // and it is no capability of the host's
     const chain = findFile(engine.sandbox.dataHome, "cap/busybox");
-    expect(Bun.spawnSync([chain, "grep", "CapEff", "/proc/self/status"]).stdout.toString()).toContain("0000000000000000");
+    expect(Bun.spawnSync([chain, "grep", "CapEff", "/proc/self/status"]).stdout.toString()).toContain(
+      "0000000000000000",
+    );
   });
 
   test("holes of a sparse archive stay holes", async () => {
     const directory = join(engine.sandbox.home, "sparse");
-    Bun.spawnSync(["sh", "-c", `mkdir -p ${directory} && cd ${directory} && truncate -s 64M big && printf end >> big && tar --sparse --format=posix --owner=0 --group=0 -cf ../sparse.tar big`]);
-    const layer = await makeLayer(new Uint8Array(await Bun.file(join(engine.sandbox.home, "sparse.tar")).arrayBuffer()));
+    Bun.spawnSync([
+      "sh",
+      "-c",
+      `mkdir -p ${directory} && cd ${directory} && truncate -s 64M big && printf end >> big && tar --sparse --format=posix --owner=0 --group=0 -cf ../sparse.tar big`,
+    ]);
+    const layer = await makeLayer(
+      new Uint8Array(await Bun.file(join(engine.sandbox.home, "sparse.tar")).arrayBuffer()),
+    );
     const name = await pulled(layer);
-    const [size = "", blocks = "", tail] = (await sh(name, "stat -c '%s %b' /big; tail -c 3 /big")).split(/\s/);
+    const [size = "", blocks = "", tail] = (await sh(name, "stat -c '%s %b' /big; tail -c 3 /big")).split(
+      /\s/,
+    );
     expect([size, tail]).toEqual([String(64 * 1024 * 1024 + 3), "end"]);
     expect(Number(blocks)).toBeLessThan(1000);
   });
@@ -157,11 +229,23 @@ describe("a layer's files arrive as they were packed:", () => {
   test("long names and targets, names that are no UTF-8, and a thousand files in a directory", async () => {
     const long = `${"d".repeat(200)}/${"e".repeat(200)}/${"f".repeat(200)}`;
     const many = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`many/${i}`, String(i)]));
-    const name = await pulled({ [`${"d".repeat(200)}/`]: "", [long]: "deep", to: { type: "symlink", target: long }, "many/": "", ...many });
+    const name = await pulled({
+      [`${"d".repeat(200)}/`]: "",
+      [long]: "deep",
+      to: { type: "symlink", target: long },
+      "many/": "",
+      ...many,
+    });
     expect(await sh(name, "cat /to; ls /many | wc -l; cat /many/999")).toBe("deep1000\n999");
     const directory = join(engine.sandbox.home, "latin1");
-    Bun.spawnSync(["sh", "-c", `mkdir -p ${directory} && cd ${directory} && touch "$(printf 'caf\\351')" && tar --format=gnu --owner=0 --group=0 -cf ../latin1.tar .`]);
-    const latin1 = await pulled(await makeLayer(new Uint8Array(await Bun.file(join(engine.sandbox.home, "latin1.tar")).arrayBuffer())));
+    Bun.spawnSync([
+      "sh",
+      "-c",
+      `mkdir -p ${directory} && cd ${directory} && touch "$(printf 'caf\\351')" && tar --format=gnu --owner=0 --group=0 -cf ../latin1.tar .`,
+    ]);
+    const latin1 = await pulled(
+      await makeLayer(new Uint8Array(await Bun.file(join(engine.sandbox.home, "latin1.tar")).arrayBuffer())),
+    );
     expect(await sh(latin1, "echo /caf* | od -An -c | tr -d ' '")).toBe("/caf351\\n");
   });
 
@@ -177,15 +261,38 @@ describe("a layer's files arrive as they were packed:", () => {
 
   test("every tar that GNU tar writes of a tree gives the same tree", async () => {
     const directory = join(engine.sandbox.home, "tars");
-    Bun.spawnSync(["sh", "-c", `mkdir -p ${directory}/src/sub && cd ${directory}/src && echo a > a && ln -s a l && echo b > sub/b && ln a sub/h && chmod 600 sub/b && touch -d @4000000000 sub/b`]);
+    Bun.spawnSync([
+      "sh",
+      "-c",
+      `mkdir -p ${directory}/src/sub && cd ${directory}/src && echo a > a && ln -s a l && echo b > sub/b && ln a sub/h && chmod 600 sub/b && touch -d @4000000000 sub/b`,
+    ]);
     const seen = new Set<string>();
     for (const format of ["gnu", "posix", "ustar", "v7", "oldgnu"]) {
       const file = join(directory, `${format}.tar`);
-      Bun.spawnSync(["tar", `--format=${format}`, "--owner=0", "--group=0", "--sort=name", "-C", join(directory, "src"), "--transform=s,^\\.,tree,S", "-cf", file, "."]);
+      Bun.spawnSync([
+        "tar",
+        `--format=${format}`,
+        "--owner=0",
+        "--group=0",
+        "--sort=name",
+        "-C",
+        join(directory, "src"),
+        "--transform=s,^\\.,tree,S",
+        "-cf",
+        file,
+        ".",
+      ]);
       const name = await pulled(await makeLayer(new Uint8Array(await Bun.file(file).arrayBuffer())));
-      seen.add(await sh(name, "cd /tree && find . | sort && stat -c '%n %a %h' a sub/b l && cat sub/h && stat -c %Y sub/b"));
+      seen.add(
+        await sh(
+          name,
+          "cd /tree && find . | sort && stat -c '%n %a %h' a sub/b l && cat sub/h && stat -c %Y sub/b",
+        ),
+      );
     }
-    expect([...seen]).toEqual([".\n./a\n./l\n./sub\n./sub/b\n./sub/h\na 644 2\nsub/b 600 1\nl 777 1\na\n4000000000"]);
+    expect([...seen]).toEqual([
+      ".\n./a\n./l\n./sub\n./sub/b\n./sub/h\na 644 2\nsub/b 600 1\nl 777 1\na\n4000000000",
+    ]);
   });
 });
 
@@ -201,9 +308,15 @@ function findFile(dataHome: string, path: string): string {
 
 describe("a hostile layer writes nothing outside of itself:", () => {
   /** Where every attack of this file aims: a file in the sandbox, and one in the store. */
-  const targets = () => [join(engine.sandbox.home, "victim"), join(engine.sandbox.dataHome, "victim"), "/tmp/proa-test-victim"];
+  const targets = () => [
+    join(engine.sandbox.home, "victim"),
+    join(engine.sandbox.dataHome, "victim"),
+    "/tmp/proa-test-victim",
+  ];
 
-  async function attack(layers: (Tree | Layer)[]): Promise<{ name: string; stderr: string; exitCode: number }> {
+  async function attack(
+    layers: (Tree | Layer)[],
+  ): Promise<{ name: string; stderr: string; exitCode: number }> {
     const { home, dataHome } = engine.sandbox;
     writeFileSync(join(home, "precious"), "precious");
     const before = readdirSync(dataHome).toSorted();
@@ -227,18 +340,60 @@ describe("a hostile layer writes nothing outside of itself:", () => {
   test.each([
     ["names with ..", () => ({ [`${up}tmp/proa-test-victim`]: "x", "a/../../../victim": "x" })],
     ["absolute names", () => ({ [`${engine.sandbox.home}/victim`]: "x", "/tmp/proa-test-victim": "x" })],
-    ["a symbolic link to the outside, then a file through it", () => ({ out: { type: "symlink", target: engine.sandbox.home }, "out/victim": "x" })],
-    ["a relative link to the outside, then a file through it", () => ({ out: { type: "symlink", target: `${up}tmp` }, "out/proa-test-victim": "x" })],
-    ["links that lead out in two steps", () => ({ "d/": "", "d/up": { type: "symlink", target: ".." }, "d/out": { type: "symlink", target: `up/${up}tmp` }, "d/out/proa-test-victim": "x" })],
-    ["a directory that becomes a link, then a file in it", () => ({ "d/": "", "d/in": "1", d: { type: "symlink", target: engine.sandbox.home }, "d/victim": "x" })],
-    ["a link in place of a parent directory that exists below", () => ({ etc: { type: "symlink", target: engine.sandbox.home }, "etc/victim": "x" })],
-    ["a hard link to a file outside", () => ({ precious: { type: "link", target: `${up}${engine.sandbox.home.slice(1)}/precious` }, "precious-too": { type: "link", target: join(engine.sandbox.home, "precious") } })],
-    ["a hard link to a symbolic link to the outside, then written", () => ({ s: { type: "symlink", target: join(engine.sandbox.home, "precious") }, h: { type: "link", target: "s" }, "h ": "x", "h": "overwritten" })],
-    ["whiteouts of names outside", () => ({ [`${up}.wh.tmp`]: "", ".wh...": "", ".wh..": "", "d/.wh.../x": "" })],
-    ["a whiteout through a link", () => ({ out: { type: "symlink", target: engine.sandbox.home }, "out/.wh.precious": "" })],
-    ["an opaque mark through a link", () => ({ out: { type: "symlink", target: engine.sandbox.home }, "out/.wh..wh..opq": "" })],
-  ] as [string, () => Record<string, never>][])("%s", async (_what, tree) => {
-    const layer = await makeLayer(await tarOf(tree() as unknown as Tree));
+    [
+      "a symbolic link to the outside, then a file through it",
+      () => ({ out: { type: "symlink", target: engine.sandbox.home }, "out/victim": "x" }),
+    ],
+    [
+      "a relative link to the outside, then a file through it",
+      () => ({ out: { type: "symlink", target: `${up}tmp` }, "out/proa-test-victim": "x" }),
+    ],
+    [
+      "links that lead out in two steps",
+      () => ({
+        "d/": "",
+        "d/up": { type: "symlink", target: ".." },
+        "d/out": { type: "symlink", target: `up/${up}tmp` },
+        "d/out/proa-test-victim": "x",
+      }),
+    ],
+    [
+      "a directory that becomes a link, then a file in it",
+      () => ({ "d/": "", "d/in": "1", d: { type: "symlink", target: engine.sandbox.home }, "d/victim": "x" }),
+    ],
+    [
+      "a link in place of a parent directory that exists below",
+      () => ({ etc: { type: "symlink", target: engine.sandbox.home }, "etc/victim": "x" }),
+    ],
+    [
+      "a hard link to a file outside",
+      () => ({
+        precious: { type: "link", target: `${up}${engine.sandbox.home.slice(1)}/precious` },
+        "precious-too": { type: "link", target: join(engine.sandbox.home, "precious") },
+      }),
+    ],
+    [
+      "a hard link to a symbolic link to the outside, then written",
+      () => ({
+        s: { type: "symlink", target: join(engine.sandbox.home, "precious") },
+        h: { type: "link", target: "s" },
+        "./h": "overwritten",
+      }),
+    ],
+    [
+      "whiteouts of names outside",
+      () => ({ [`${up}.wh.tmp`]: "", ".wh...": "", ".wh..": "", "d/.wh.../x": "" }),
+    ],
+    [
+      "a whiteout through a link",
+      () => ({ out: { type: "symlink", target: engine.sandbox.home }, "out/.wh.precious": "" }),
+    ],
+    [
+      "an opaque mark through a link",
+      () => ({ out: { type: "symlink", target: engine.sandbox.home }, "out/.wh..wh..opq": "" }),
+    ],
+  ] as [string, () => unknown][])("%s", async (_what, tree) => {
+    const layer = await makeLayer(await tarOf(tree() as Tree));
     const { name, exitCode } = await attack([layer]);
     // Taken in (then everything landed inside) or refused: both are safe. What was taken in runs.
     if (exitCode === 0) {
@@ -248,8 +403,16 @@ describe("a hostile layer writes nothing outside of itself:", () => {
   });
 
   test.each([
-    ["that a lower layer's link leads out", { out: { type: "symlink", target: "/tmp" } }, { "out/proa-test-victim": "x" }],
-    ["that a lower layer's link stands where a directory is", { etc2: { type: "symlink", target: "../../../../../../tmp" } }, { "etc2/": "", "etc2/proa-test-victim": "x" }],
+    [
+      "that a lower layer's link leads out",
+      { out: { type: "symlink", target: "/tmp" } },
+      { "out/proa-test-victim": "x" },
+    ],
+    [
+      "that a lower layer's link stands where a directory is",
+      { etc2: { type: "symlink", target: "../../../../../../tmp" } },
+      { "etc2/": "", "etc2/proa-test-victim": "x" },
+    ],
   ] as [string, Tree, Tree][])("%s", async (_what, lower, upper) => {
     await attack([lower, upper]);
     const image = await makeImage({ layers: [await tinyLayer(), lower, upper], config });
@@ -261,8 +424,19 @@ describe("a hostile layer writes nothing outside of itself:", () => {
   test.each([
     ["a PAX header of 200 MB", () => paxHeader(200 << 20)],
     ["a size beyond all bounds", () => header("x", "0", "77777777777")],
-    ["a negative size in base 256", () => header("x", "0", Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]))],
-    ["a GNU long name without an end", () => Buffer.concat([header("././@LongLink", "L", "00010000000"), Buffer.alloc(1 << 20, "n")])],
+    [
+      "a negative size in base 256",
+      () =>
+        header(
+          "x",
+          "0",
+          Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
+        ),
+    ],
+    [
+      "a GNU long name without an end",
+      () => Buffer.concat([header("././@LongLink", "L", "00010000000"), Buffer.alloc(1 << 20, "n")]),
+    ],
     ["a checksum that is wrong", () => header("x", "0", "00000000000").fill(0x37, 148, 154)],
   ] as [string, () => Buffer][])("%s is refused", async (_what, make) => {
     const { exitCode, stderr } = await attack([await makeLayer(new Uint8Array(make()))]);
@@ -271,7 +445,13 @@ describe("a hostile layer writes nothing outside of itself:", () => {
   });
 
   test("names with control characters do not reach the terminal", async () => {
-    const { stderr } = await attack([await makeLayer(await tarOf({ "\x1b[31mred/x": { type: "link", target: "missing\x1b]0;title\x07" } } as unknown as Tree))]);
+    const { stderr } = await attack([
+      await makeLayer(
+        await tarOf({
+          "\x1b[31mred/x": { type: "link", target: "missing\x1b]0;title\x07" },
+        } as unknown as Tree),
+      ),
+    ]);
     expect(stderr).not.toMatch(/\x1b|\x07/);
   });
 
@@ -312,7 +492,11 @@ function header(name: string, type: string, size: string | Buffer): Buffer {
 }
 
 function paxHeader(sizeBytes: number): Buffer {
-  return Buffer.concat([header("pax", "x", sizeBytes.toString(8).padStart(11, "0")), Buffer.alloc(4 << 20, "x"), header("f", "0", "00000000000")]);
+  return Buffer.concat([
+    header("pax", "x", sizeBytes.toString(8).padStart(11, "0")),
+    Buffer.alloc(4 << 20, "x"),
+    header("f", "0", "00000000000"),
+  ]);
 }
 
 test("the store's own directories stay closed to others", () => {

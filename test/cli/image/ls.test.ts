@@ -1,7 +1,7 @@
 /** `proa images`: what it lists, in which order, under which filters and formats. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { blobOf, descriptorOf, type ImageConfig, type TestImage } from "../../harness/image";
 import { makeImage, makeLayer, proaPath, useEngine } from "../../harness";
+import { blobOf, descriptorOf, type ImageConfig, type TestImage } from "../../harness/image";
 import { FakeRegistry } from "../../registry/_fake";
 
 const engine = useEngine();
@@ -30,9 +30,24 @@ beforeAll(async () => {
     await engine.ok(["pull", "-q", name]);
     images.set(key, { name, id: image.blobs[0]?.digest ?? "", digest: image.top.digest });
   };
-  await add("old", "team/old", "v1", await dated({ a: "old" }, "2020-01-01T00:00:00Z", { Labels: { kind: "db", stage: "prod" } }));
-  await add("new", "team/new", "v2.0", await dated({ a: "new" }, "2024-01-01T00:00:00Z", { Labels: { kind: "web" } }));
-  await add("mid", "other", "latest", await dated({ a: "mid", b: "x".repeat(2_000_000) }, "2022-01-01T00:00:00Z", {}));
+  await add(
+    "old",
+    "team/old",
+    "v1",
+    await dated({ a: "old" }, "2020-01-01T00:00:00Z", { Labels: { kind: "db", stage: "prod" } }),
+  );
+  await add(
+    "new",
+    "team/new",
+    "v2.0",
+    await dated({ a: "new" }, "2024-01-01T00:00:00Z", { Labels: { kind: "web" } }),
+  );
+  await add(
+    "mid",
+    "other",
+    "latest",
+    await dated({ a: "mid", b: "x".repeat(2_000_000) }, "2022-01-01T00:00:00Z", {}),
+  );
   // a name that moved leaves the old image dangling
   await add("moved-from", "moved", "v1", await dated({ a: "from" }, "2021-01-01T00:00:00Z", {}));
   await add("moved-to", "moved", "v1", await dated({ a: "to" }, "2023-01-01T00:00:00Z", {}));
@@ -42,28 +57,47 @@ afterAll(async () => {
   await registry[Symbol.asyncDispose]();
 });
 
-const list = async (...args: string[]) => (await engine.ok(["images", "--format", "{{.Repository}}:{{.Tag}}", ...args])).split("\n").filter(Boolean);
+const list = async (...args: string[]) =>
+  (await engine.ok(["images", "--format", "{{.Repository}}:{{.Tag}}", ...args])).split("\n").filter(Boolean);
 const at = (path: string) => `${registry.host}/${path}`;
 const of = (key: string) => images.get(key) ?? { name: "", id: "", digest: "" };
 const short = (key: string) => of(key).id.slice(7, 19);
 
 test("lists every name, newest image first", async () => {
-  expect(await list()).toEqual([at("team/new:v2.0"), at("moved:v1"), at("other:latest"), at("moved:<none>"), at("team/old:v1")]);
+  expect(await list()).toEqual([
+    at("team/new:v2.0"),
+    at("moved:v1"),
+    at("other:latest"),
+    at("moved:<none>"),
+    at("team/old:v1"),
+  ]);
 });
 
 test("prints docker's table", async () => {
   const lines = (await engine.ok(["images", at("team/*")])).split("\n");
   expect(lines[0]).toMatch(/^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE$/);
-  expect(lines[1]).toMatch(new RegExp(`^${at("team/new")} +v2\\.0 +${short("new")} +\\d+ years ago +[\\d.]+kB$`));
+  expect(lines[1]).toMatch(
+    new RegExp(`^${at("team/new")} +v2\\.0 +${short("new")} +\\d+ years ago +[\\d.]+kB$`),
+  );
   expect(lines).toHaveLength(3);
 });
 
 test("prints titles alone where nothing matches", async () => {
-  expect(await engine.ok(["images", "nothing/like/this"])).toMatch(/^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE$/);
+  expect(await engine.ok(["images", "nothing/like/this"])).toMatch(
+    /^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE$/,
+  );
 });
 
 test("-q prints each id once, --no-trunc the whole one", async () => {
-  await engine.ok(["pull", "-q", registry.addImage("team/old", "v1-too", await dated({ a: "old" }, "2020-01-01T00:00:00Z", { Labels: { kind: "db", stage: "prod" } }))]);
+  await engine.ok([
+    "pull",
+    "-q",
+    registry.addImage(
+      "team/old",
+      "v1-too",
+      await dated({ a: "old" }, "2020-01-01T00:00:00Z", { Labels: { kind: "db", stage: "prod" } }),
+    ),
+  ]);
   const ids = (await engine.ok(["images", "-q"])).split("\n");
   expect(ids).toHaveLength(5);
   expect(ids.at(-1)).toBe(short("old"));
@@ -106,31 +140,54 @@ describe("--filter", () => {
   test("before and since, by name and by id", async () => {
     expect(await list("-f", `before=${of("mid").name}`)).toEqual([at("moved:<none>"), at("team/old:v1")]);
     expect(await list("-f", `since=${short("mid")}`)).toEqual([at("team/new:v2.0"), at("moved:v1")]);
-    expect(await list("-f", `since=${of("mid").id}`, "-f", `before=${of("new").name}`)).toEqual([at("moved:v1")]);
+    expect(await list("-f", `since=${of("mid").id}`, "-f", `before=${of("new").name}`)).toEqual([
+      at("moved:v1"),
+    ]);
+  });
+
+  test("several labels must all match", async () => {
+    expect(await list("-f", "label=kind=db", "-f", "label=stage")).toEqual([at("team/old:v1")]);
+    expect(await list("-f", "label=kind=web", "-f", "label=stage")).toEqual([]);
   });
 
   test("several of a key: one must match; of different keys: all", async () => {
     expect(await list("-f", "label=kind=db", "-f", "dangling=false")).toEqual([at("team/old:v1")]);
-    expect(await list("-f", "reference=*/other", "-f", "reference=*/team/old")).toEqual([at("other:latest"), at("team/old:v1")]);
+    expect(await list("-f", "reference=*/other", "-f", "reference=*/team/old")).toEqual([
+      at("other:latest"),
+      at("team/old:v1"),
+    ]);
   });
 
-  test.each(["nothing=1", "label", "dangling=perhaps", "before=not-there", "=", ""])("%p is refused", async (filter) => {
-    const result = await engine.proa(["images", "--filter", filter]);
-    expect(result.stderr).toStartWith("Error: ");
-    expect(result.stderr).not.toContain("internal");
-    expect(result.stdout).toBe("");
-    expect(result.exitCode).toBeGreaterThan(0);
-  });
+  test.each(["nothing=1", "label", "dangling=perhaps", "before=not-there", "=", ""])(
+    "%p is refused",
+    async (filter) => {
+      const result = await engine.proa(["images", "--filter", filter]);
+      expect(result.stderr).toStartWith("Error: ");
+      expect(result.stderr).not.toContain("internal");
+      expect(result.stdout).toBe("");
+      expect(result.exitCode).toBeGreaterThan(0);
+    },
+  );
 });
 
 describe("--format", () => {
   test("json prints an object a line, with docker's names", async () => {
     const [line = ""] = (await engine.ok(["images", "--format", "json", at("team/new")])).split("\n");
-    expect(JSON.parse(line)).toMatchObject({ Repository: at("team/new"), Tag: "v2.0", ID: short("new"), CreatedAt: expect.any(String), CreatedSince: expect.any(String), Size: expect.any(String), Digest: of("new").digest });
+    expect(JSON.parse(line)).toMatchObject({
+      Repository: at("team/new"),
+      Tag: "v2.0",
+      ID: short("new"),
+      CreatedAt: expect.any(String),
+      CreatedSince: expect.any(String),
+      Size: expect.any(String),
+      Digest: of("new").digest,
+    });
   });
 
   test("table TEMPLATE aligns under titles", async () => {
-    expect(await engine.ok(["images", "--format", "table {{.Tag}}\\t{{.ID}}", at("team/new")])).toBe(`TAG       IMAGE ID\nv2.0      ${short("new")}`);
+    expect(await engine.ok(["images", "--format", "table {{.Tag}}\\t{{.ID}}", at("team/new")])).toBe(
+      `TAG       IMAGE ID\nv2.0      ${short("new")}`,
+    );
   });
 
   test("a field that is not there is named, with one that is near", async () => {
@@ -154,9 +211,17 @@ test("counts the containers of an image", async () => {
 });
 
 test("a closed pipe is a quiet end", async () => {
-  const result = Bun.spawnSync(["bash", "-c", `set -o pipefail; "$0" images 2>err | head -n 1 >/dev/null; echo "\${PIPESTATUS[0]}"; cat err`, proaPath], {
-    env: { ...engine.sandbox.env },
-    cwd: engine.sandbox.home,
-  });
+  const result = Bun.spawnSync(
+    [
+      "bash",
+      "-c",
+      `set -o pipefail; "$0" images 2>err | head -n 1 >/dev/null; echo "\${PIPESTATUS[0]}"; cat err`,
+      proaPath,
+    ],
+    {
+      env: { ...engine.sandbox.env },
+      cwd: engine.sandbox.home,
+    },
+  );
   expect(result.stdout.toString()).toBe("0\n");
 });

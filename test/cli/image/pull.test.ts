@@ -30,7 +30,11 @@ describe("what is pulled and run", () => {
   ] as const)("%s with %s layers", async (kind, compression, docker) => {
     const text = `${kind} ${compression}`;
     const layers = [await makeLayer(await tarOf({ said: text }), { compression, docker }), await tinyLayer()];
-    const name = registry.addImage("formats", `${compression}${docker}`, await makeImage({ layers, config, docker }));
+    const name = registry.addImage(
+      "formats",
+      `${compression}${docker}`,
+      await makeImage({ layers, config, docker }),
+    );
     expect(await engine.ok(["pull", "-q", name])).toBe(name);
     expect(await said(name)).toBe(text);
   });
@@ -51,31 +55,48 @@ describe("what is pulled and run", () => {
 
   test("layers of several gzip members, as parallel compressors write them", async () => {
     const tar = Buffer.from(await tarOf({ said: "members", big: Buffer.alloc(300_000, "b") }));
-    const bytes = Buffer.concat([0, 1, 2, 3].map((i) => gzipSync(tar.subarray(i * 80_000, i === 3 ? tar.length : (i + 1) * 80_000))));
+    const bytes = Buffer.concat(
+      [0, 1, 2, 3].map((i) => gzipSync(tar.subarray(i * 80_000, i === 3 ? tar.length : (i + 1) * 80_000))),
+    );
     const blob = blobOf("application/vnd.oci.image.layer.v1.tar+gzip", bytes);
-    const image = await makeImage({ layers: [await tinyLayer(), { ...blob, diffId: digestOf(tar) }], config });
+    const image = await makeImage({
+      layers: [await tinyLayer(), { ...blob, diffId: digestOf(tar) }],
+      config,
+    });
     expect(await pullAndSay("members", image)).toBe("members");
   });
 
   test("layers of several zstd frames, one of them skippable", async () => {
     const tar = Buffer.from(await tarOf({ said: "frames" }));
     const skippable = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
-    const bytes = Buffer.concat([zstdCompressSync(tar.subarray(0, 512)), skippable, zstdCompressSync(tar.subarray(512))]);
+    const bytes = Buffer.concat([
+      zstdCompressSync(tar.subarray(0, 512)),
+      skippable,
+      zstdCompressSync(tar.subarray(512)),
+    ]);
     const blob = blobOf("application/vnd.oci.image.layer.v1.tar+zstd", bytes);
-    const image = await makeImage({ layers: [await tinyLayer(), { ...blob, diffId: digestOf(tar) }], config });
+    const image = await makeImage({
+      layers: [await tinyLayer(), { ...blob, diffId: digestOf(tar) }],
+      config,
+    });
     expect(await pullAndSay("frames", image)).toBe("frames");
   });
 
   test("a layer whose media type says gzip and whose bytes are zstd: the bytes count", async () => {
     const tar = Buffer.from(await tarOf({ said: "mislabelled" }));
     const blob = blobOf("application/vnd.oci.image.layer.v1.tar+gzip", zstdCompressSync(tar));
-    const image = await makeImage({ layers: [await tinyLayer(), { ...blob, diffId: digestOf(tar) }], config });
+    const image = await makeImage({
+      layers: [await tinyLayer(), { ...blob, diffId: digestOf(tar) }],
+      config,
+    });
     expect(await pullAndSay("mislabelled", image)).toBe("mislabelled");
   });
 
   test("a layer of 40 MB that does not compress, whole", async () => {
     const noise = Buffer.from(crypto.getRandomValues(new Uint8Array(65_536)));
-    const content = Buffer.concat(Array.from({ length: 640 }, (_, i) => Buffer.concat([Buffer.from(`${i}\n`), noise])));
+    const content = Buffer.concat(
+      Array.from({ length: 640 }, (_, i) => Buffer.concat([Buffer.from(`${i}\n`), noise])),
+    );
     const image = await makeImage({ layers: [await tinyLayer(), { big: content }], config });
     const name = registry.addImage("large", "v1", image);
     await engine.ok(["pull", "-q", name]);
@@ -88,7 +109,9 @@ describe("what is pulled and run", () => {
     const steps = Array.from({ length: 60 }, (_, i) => ({ said: `layer ${i}`, [`file${i}`]: String(i) }));
     const image = await makeImage({ layers: [await tinyLayer(), ...steps], config });
     expect(await pullAndSay("deep", image)).toBe("layer 59");
-    expect(await engine.ok(["run", "--rm", `${registry.host}/deep:v1`, "cat", "/file0", "/file30", "/file58"])).toBe("03058");
+    expect(
+      await engine.ok(["run", "--rm", `${registry.host}/deep:v1`, "cat", "/file0", "/file30", "/file58"]),
+    ).toBe("03058");
   });
 });
 
@@ -101,7 +124,9 @@ async function pullAndSay(repository: string, image: Awaited<ReturnType<typeof m
 describe("proa pull", () => {
   test("takes latest where no tag is given, and prints the name in full", async () => {
     registry.addImage("plain", "latest", await tinyImage());
-    expect(await engine.ok(["pull", "--quiet", `${registry.host}/plain`])).toBe(`${registry.host}/plain:latest`);
+    expect(await engine.ok(["pull", "--quiet", `${registry.host}/plain`])).toBe(
+      `${registry.host}/plain:latest`,
+    );
   });
 
   test("pulls by digest, with and without a tag beside it", async () => {
@@ -111,7 +136,15 @@ describe("proa pull", () => {
     expect(await engine.ok(["pull", "-q", name])).toBe(name);
     expect(await engine.ok(["run", "--rm", name, "echo", "a"])).toBe("a");
     await engine.ok(["pull", "-q", `${registry.host}/bydigest:v1@${image.top.digest}`]);
-    expect(await engine.ok(["images", "--digests", "--format", "{{.Tag}} {{.Digest}}", `${registry.host}/bydigest`])).toBe(
+    expect(
+      await engine.ok([
+        "images",
+        "--digests",
+        "--format",
+        "{{.Tag}} {{.Digest}}",
+        `${registry.host}/bydigest`,
+      ]),
+    ).toBe(
       `<none> ${image.top.digest}`, // the tag beside a digest is for people
     );
   });
@@ -151,13 +184,19 @@ describe("proa pull", () => {
     const again = await engine.proa(["pull", name]);
     const names = image.blobs.slice(1).map(({ digest }) => digest.slice(7, 19));
     expect(again.stderr.trimEnd().split("\n").toSorted()).toEqual(
-      [`${name}: pulling`, ...names.map((short) => `${short}: Already exists`), `Digest: ${image.top.digest}`].toSorted(),
+      [
+        `${name}: pulling`,
+        ...names.map((short) => `${short}: Already exists`),
+        `Digest: ${image.top.digest}`,
+      ].toSorted(),
     );
   });
 
   test("draws bars on a terminal that fit its width, and leaves the layers' last state", async () => {
     const noise = Buffer.from(crypto.getRandomValues(new Uint8Array(65_536)));
-    const image = await makeImage({ layers: [{ bars: Buffer.concat(Array(40).fill(noise)) }, { other: "o" }] });
+    const image = await makeImage({
+      layers: [{ bars: Buffer.concat(Array(40).fill(noise)) }, { other: "o" }],
+    });
     const name = registry.addImage("bars", "v1", image);
     let release: () => void = () => undefined;
     const large = image.blobs[1]?.digest ?? "";
@@ -171,7 +210,7 @@ describe("proa pull", () => {
     };
     const pty = engine.pty(["pull", name], { cols: 60, rows: 10 });
     try {
-      await pty.waitFor(/[0-9a-f]{12}: Downloading \[[=> ]+\]  [\d.]+k?B\/[\d.]+/);
+      await pty.waitFor(/[0-9a-f]{12}: Downloading \[[=> ]+\] {2}[\d.]+k?B\/[\d.]+/);
       await pty.waitFor(`${large.slice(7, 19)}: Pull complete`);
       await pty.waitFor(`Digest: ${image.top.digest}`);
       expect(await pty.exited).toBe(0);
@@ -206,7 +245,9 @@ describe("proa pull", () => {
   test("does not ask the registry with --policy missing where the image is here, and not at all with never", async () => {
     const name = registry.addImage("policy", "v1", await makeImage({ layers: [{ policy: "1" }] }));
     const never = await engine.proa(["pull", "--policy", "never", name]);
-    expect(never.stderr).toBe(`Error: find image: ${name}: no such image\nhint: pull it: proa pull ${name}\n`);
+    expect(never.stderr).toBe(
+      `Error: find image: ${name}: no such image\nhint: pull it: proa pull ${name}\n`,
+    );
     await engine.ok(["pull", "-q", name]);
     registry.requests.length = 0;
     await engine.ok(["pull", "-q", "--policy", "missing", name]);
@@ -231,7 +272,9 @@ describe("--platform", () => {
   test("takes the image of another platform, which inspect tells", async () => {
     const name = await addIndex("platforms");
     await engine.ok(["pull", "-q", "--platform", "linux/arm/v7", name]);
-    expect(await engine.ok(["image", "inspect", "-f", "{{.Os}}/{{.Architecture}}/{{.Variant}}", name])).toBe("linux/arm/v7");
+    expect(await engine.ok(["image", "inspect", "-f", "{{.Os}}/{{.Architecture}}/{{.Variant}}", name])).toBe(
+      "linux/arm/v7",
+    );
   });
 
   test("lists those that are there where the image has none for it", async () => {
@@ -244,19 +287,23 @@ describe("--platform", () => {
     expect(result.exitCode).toBe(1);
   });
 
-  test.each(["", "linux/", "windows/amd64/x/y", "linux/am d64", "amd64\n"])("%p is refused before anything is asked", async (text) => {
-    registry.requests.length = 0;
-    const result = await engine.proa(["pull", "-q", "--platform", text, `${registry.host}/platforms:v1`]);
-    expect(result.stderr).toStartWith("Error: ");
-    expect(result.stderr).not.toContain("internal");
-    expect(result.exitCode).toBeGreaterThan(0);
-    expect(registry.requests).toEqual([]);
-  });
+  test.each(["", "linux/", "windows/amd64/x/y", "linux/am d64", "amd64\n"])(
+    "%p is refused before anything is asked",
+    async (text) => {
+      registry.requests.length = 0;
+      const result = await engine.proa(["pull", "-q", "--platform", text, `${registry.host}/platforms:v1`]);
+      expect(result.stderr).toStartWith("Error: ");
+      expect(result.stderr).not.toContain("internal");
+      expect(result.exitCode).toBeGreaterThan(0);
+      expect(registry.requests).toEqual([]);
+    },
+  );
 
   test("a container on an image for another machine is warned of, at each start, unless the platform was asked for", async () => {
     const name = await addIndex("foreign");
     await engine.ok(["pull", "-q", "--platform", "linux/s390x", name]);
-    const run = (...options: string[]) => engine.proa(["run", "--rm", "--pull", "never", ...options, name, "/said"]);
+    const run = (...options: string[]) =>
+      engine.proa(["run", "--rm", "--pull", "never", ...options, name, "/said"]);
     expect((await run()).stderr).toStartWith(`Warning: ${name} is for linux/s390x, this host is linux/`);
     expect((await run("--platform", "linux/s390x")).stderr).not.toContain("Warning");
   });

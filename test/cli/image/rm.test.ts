@@ -29,20 +29,36 @@ afterEach(async () => {
 type Pulled = { name: string; id: string; digest: string; repository: string; image: TestImage };
 
 async function pulled(...tags: string[]): Promise<Pulled> {
-  const image = await makeImage({ layers: [await tinyLayer(), { own: `${count}` }], config: { Env: ["PATH=/bin"] } });
+  const image = await makeImage({
+    layers: [await tinyLayer(), { own: `${count}` }],
+    config: { Env: ["PATH=/bin"] },
+  });
   const repository = `rm${count++}`;
-  for (const tag of tags.length > 0 ? tags : ["v1"]) await engine.ok(["pull", "-q", registry.addImage(repository, tag, image)]);
+  for (const tag of tags.length > 0 ? tags : ["v1"])
+    await engine.ok(["pull", "-q", registry.addImage(repository, tag, image)]);
   const full = `${registry.host}/${repository}`;
-  return { name: `${full}:${tags[0] ?? "v1"}`, id: image.blobs[0]?.digest ?? "", digest: `${full}@${image.top.digest}`, repository: full, image };
+  return {
+    name: `${full}:${tags[0] ?? "v1"}`,
+    id: image.blobs[0]?.digest ?? "",
+    digest: `${full}@${image.top.digest}`,
+    repository: full,
+    image,
+  };
 }
 
 /** Chain ids of the image's layers, highest first, as rmi prints them. */
 function chainOf({ image }: Pulled): string[] {
-  const config = JSON.parse(Buffer.from(image.blobs[0]?.bytes ?? "").toString()) as { rootfs: { diff_ids: string[] } };
+  const config = JSON.parse(Buffer.from(image.blobs[0]?.bytes ?? "").toString()) as {
+    rootfs: { diff_ids: string[] };
+  };
   const chain: string[] = [];
   for (const diffId of config.rootfs.diff_ids) {
     const below = chain[0];
-    chain.unshift(below === undefined ? diffId : `sha256:${new Bun.CryptoHasher("sha256").update(`${below} ${diffId}`).digest("hex")}`);
+    chain.unshift(
+      below === undefined
+        ? diffId
+        : `sha256:${new Bun.CryptoHasher("sha256").update(`${below} ${diffId}`).digest("hex")}`,
+    );
   }
   return chain;
 }
@@ -53,7 +69,12 @@ test("by its only name: untags, deletes the image and its layers, and prints doc
   const it = await pulled();
   expect(layersOf()).toHaveLength(2);
   const lines = (await engine.ok(["rmi", it.name])).split("\n");
-  expect(lines).toEqual([`Untagged: ${it.name}`, `Untagged: ${it.digest}`, `Deleted: ${it.id}`, ...chainOf(it).map((id) => `Deleted: ${id}`)]);
+  expect(lines).toEqual([
+    `Untagged: ${it.name}`,
+    `Untagged: ${it.digest}`,
+    `Deleted: ${it.id}`,
+    ...chainOf(it).map((id) => `Deleted: ${id}`),
+  ]);
   expect(layersOf()).toEqual([]);
 });
 
@@ -66,7 +87,12 @@ test("by one of two names: only that name goes", async () => {
 
 test.each(["whole id", "id without algorithm", "short id", "digest"] as const)("by %s", async (by) => {
   const it = await pulled();
-  const text = { "whole id": it.id, "id without algorithm": it.id.slice(7), "short id": it.id.slice(7, 19), digest: it.digest }[by];
+  const text = {
+    "whole id": it.id,
+    "id without algorithm": it.id.slice(7),
+    "short id": it.id.slice(7, 19),
+    digest: it.digest,
+  }[by];
   const output = await engine.ok(["rmi", text]);
   expect(output).toContain(`Untagged: ${it.digest}`);
   if (by === "digest") return; // its tag still stands for it
@@ -105,7 +131,11 @@ test("removes several, reports those that are not there, and exits with 1", asyn
 });
 
 test("--force of what is not there is no error", async () => {
-  expect(await engine.proa(["rmi", "-f", "not-there"])).toMatchObject({ stdout: "", stderr: "", exitCode: 0 });
+  expect(await engine.proa(["rmi", "-f", "not-there"])).toMatchObject({
+    stdout: "",
+    stderr: "",
+    exitCode: 0,
+  });
 });
 
 describe("an image in use", () => {
@@ -113,7 +143,9 @@ describe("an image in use", () => {
     const it = await pulled();
     await engine.ok(["run", "--name", "user", it.name, "true"]);
     const refused = await engine.proa(["rmi", it.name]);
-    expect(refused.stderr).toBe(`Error: remove image: ${it.name}: container user was made of it\nhint: remove the container first: proa rm user\n`);
+    expect(refused.stderr).toBe(
+      `Error: remove image: ${it.name}: container user was made of it\nhint: remove the container first: proa rm user\n`,
+    );
     expect(refused.exitCode).toBe(1);
     expect(await engine.ok(["images", "-q", it.name])).not.toBe("");
     expect(await engine.ok(["rmi", "-f", it.name])).toContain(`Untagged: ${it.name}`);
@@ -154,6 +186,7 @@ test("several removals at the same time remove each image once", async () => {
   const them = [await pulled(), await pulled(), await pulled()];
   const all = await Promise.all([...them, ...them].map(({ name }) => engine.proa(["rmi", name])));
   expect(all.filter(({ exitCode }) => exitCode === 0)).toHaveLength(3);
-  for (const { stderr } of all) expect(stderr).toMatch(/^(Error: remove image: \S+: no such image\nhint: .*\n)?$/);
+  for (const { stderr } of all)
+    expect(stderr).toMatch(/^(Error: remove image: \S+: no such image\nhint: .*\n)?$/);
   expect(await engine.ok(["images", "-q"])).toBe("");
 });

@@ -1,0 +1,267 @@
+/** Ends and starts: stop, kill, start, wait, rm, and supervisors that were killed. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { missing, processesOf, useTiny, waitUntil } from "../../harness";
+import { detach, inspect, isAlive, printed, removeAll, run, SLEEP, supervisorOf } from "./_shell";
+
+describe.skipIf(missing !== null)("the end of a container", () => {
+  const place = useTiny();
+  const { engine } = place;
+  afterEach(() => removeAll(place));
+
+  const status = (name: string) => inspect(place, name, "{{.State.Status}} {{.State.ExitCode}}");
+  /** Ends with CODE on SIGNAL, and says when it can. */
+  const polite = (signal: string, code: number) => [
+    "sh",
+    "-c",
+    `trap 'echo asked; exit ${code}' ${signal}; echo ready; while :; do sleep 0.02; done`,
+  ];
+
+  test("stop asks with TERM, and the program's own status counts", async () => {
+    await detach(place, "web", polite("TERM", 5));
+    await printed(place, "web", "ready");
+    expect(await engine.ok(["stop", "web"])).toBe("web");
+    expect(await status("web")).toBe("exited 5");
+    expect(await engine.ok(["logs", "web"])).toBe("ready\nasked");
+  });
+
+  test("stop kills what does not end in time: 137", async () => {
+    await detach(place, "web");
+    const began = performance.now();
+    await engine.ok(["stop", "-t", "1", "web"]);
+    expect(performance.now() - began).toBeGreaterThanOrEqual(1000);
+    expect(await status("web")).toBe("exited 137");
+  });
+
+  test("stop -s, the container's --stop-signal and --stop-timeout are kept to", async () => {
+    await detach(place, "own", polite("USR1", 6), ["--stop-signal", "SIGUSR1"]);
+    await detach(place, "asked", polite("HUP", 7));
+    await detach(place, "deaf", SLEEP, ["--stop-timeout", "0"]);
+    for (const name of ["own", "asked"]) await printed(place, name, "ready");
+    await engine.ok(["stop", "own", "deaf"]);
+    await engine.ok(["stop", "-s", "hup", "asked"]);
+    expect(await status("own")).toBe("exited 6");
+    expect(await status("asked")).toBe("exited 7");
+    expect(await status("deaf")).toBe("exited 137");
+  });
+
+  test("stop of several waits for all at once, and prints each", async () => {
+    const names = ["one", "two", "three", "four"];
+    await Promise.all(names.map((name) => detach(place, name)));
+    const began = performance.now();
+    expect(await engine.ok(["stop", "-t", "1", ...names])).toBe(names.join("\n"));
+    expect(performance.now() - began).toBeLessThan(3000); // one after the other: four seconds
+    for (const name of names) expect(await status(name)).toBe("exited 137");
+  });
+
+  test("stop of what has ended changes nothing, of what is not there is an error, and the others are stopped", async () => {
+    await detach(place, "ended", ["sh", "-c", "exit 4"]);
+    await detach(place, "runs");
+    await engine.ok(["wait", "ended"]);
+    const result = await engine.proa(["stop", "-t", "0", "ended", "nothing", "runs"]);
+    expect(result.stdout).toBe("ended\nruns\n");
+    expect(result.stderr).toStartWith("Error: stop: nothing: no such container\n");
+    expect(result.exitCode).toBe(1);
+    expect(await status("ended")).toBe("exited 4");
+    expect(await status("runs")).toBe("exited 137");
+  });
+
+  test("stop of a --rm container removes it", async () => {
+    await detach(place, "gone", SLEEP, ["--rm"]);
+    await engine.ok(["stop", "-t", "0", "gone"]);
+    expect(await engine.ok(["ps", "-aq"])).toBe("");
+    await engine.assertNothingLeft();
+  });
+
+  test("kill sends any signal by any name, and KILL without one", async () => {
+    await detach(place, "web", [
+      "sh",
+      "-c",
+      'for s in HUP INT USR1 WINCH; do trap "echo $s" $s; done; echo ready; while :; do sleep 0.02; done',
+    ]);
+    await printed(place, "web", "ready");
+    for (const [signal, name] of [
+      ["HUP", "HUP"],
+      ["SIGINT", "INT"],
+      ["10", "USR1"],
+      ["sigwinch", "WINCH"],
+    ] as const) {
+      expect(await engine.ok(["kill", "-s", signal, "web"])).toBe("web");
+      await printed(place, "web", name);
+    }
+    await engine.ok(["kill", "web"]);
+    expect(await status("web")).toBe("exited 137");
+    const again = await engine.proa(["kill", "web"]);
+    expect(again.stderr).toStartWith("Error: kill: web: the container is not running\n");
+    expect(again.exitCode).toBe(1);
+    expect((await engine.proa(["kill", "-s", "NOSUCH", "web"])).stderr).toStartWith(
+      "Error: signal: NOSUCH: no such signal\n",
+    );
+  });
+
+  test("wait prints the status of each, of one that has ended too, of --rm ones, and of several waiters", async () => {
+    await detach(place, "ended", ["sh", "-c", "exit 4"]);
+    await engine.ok(["wait", "ended"]);
+    await detach(place, "web", polite("TERM", 5), ["--rm"]);
+    await printed(place, "web", "ready");
+    const waiters = [engine.start(["wait", "web"]), engine.start(["wait", "ended", "web"])];
+    await waitUntil(
+      () => processesOf(engine.sandbox).filter(({ command }) => command.includes(" wait ")).length === 2,
+    );
+    await engine.ok(["stop", "web"]);
+    expect(await Promise.all(waiters.map((waiter) => waiter.stdout.text()))).toEqual(["5\n", "4\n5\n"]);
+    expect(await Promise.all(waiters.map((waiter) => waiter.exited))).toEqual([0, 0]);
+  });
+
+  test("start keeps the writable layer and the log, and forgets the last end", async () => {
+    await detach(place, "web", ["sh", "-c", "cat /kept; echo kept >>/kept; exit 3"]);
+    await engine.ok(["wait", "web"]);
+    expect(await engine.ok(["start", "web"])).toBe("web");
+    await engine.ok(["wait", "web"]);
+    const result = await engine.proa(["start", "-a", "web"]);
+    expect(result).toMatchObject({ stdout: "kept\nkept\n", exitCode: 3 });
+    expect((await engine.proa(["logs", "web"])).stdout).toBe("kept\nkept\nkept\n");
+  });
+
+  test("start -a passes output and status, start -ai stdin too", async () => {
+    await engine.ok(["create", "-i", "--name", "web", place.tiny, "sh", "-c", "cat; echo err >&2; exit 7"]);
+    expect(await engine.proa(["start", "-ai", "web"], { stdin: "in" })).toMatchObject({
+      stdout: "in",
+      stderr: "err\n",
+      exitCode: 7,
+    });
+    const both = await engine.proa(["start", "-a", "web", "web"]);
+    expect(both.stderr).toContain("only one container can be attached to");
+  });
+
+  test("start of one that runs is no error, of one whose command is gone says why", async () => {
+    await detach(place, "web");
+    expect(await engine.ok(["start", "web"])).toBe("web");
+    await engine.ok(["create", "--name", "wrong", place.tiny, "nothere"]);
+    const result = await engine.proa(["start", "wrong", "nothing", "web"]);
+    expect(result.stdout).toBe("web\n");
+    expect(result.stderr).toContain("Error: execute: nothere: command not found in the container\n");
+    expect(result.stderr).toContain("Error: start: nothing: no such container\n");
+    expect(result.exitCode).toBe(1);
+    expect(await status("wrong")).toBe("created 127");
+  });
+
+  test("of two starts at once one wins, and the container runs once", async () => {
+    await engine.ok(["create", "--name", "web", place.tiny, ...SLEEP]);
+    const both = await Promise.all([1, 2].map(() => engine.proa(["start", "web"])));
+    expect(both.filter(({ exitCode }) => exitCode === 0).length).toBeGreaterThanOrEqual(1);
+    for (const { stderr } of both.filter(({ exitCode }) => exitCode !== 0))
+      expect(stderr).toContain("it is running");
+    expect(processesOf(engine.sandbox).filter(({ name }) => name === "proa-supervise")).toHaveLength(1);
+  });
+
+  test("rm refuses what runs, -f kills it; several, also ones that are not there", async () => {
+    await detach(place, "web");
+    await engine.ok(["create", "--name", "made", place.tiny]);
+    const refused = await engine.proa(["rm", "web", "made"]);
+    expect(refused.stdout).toBe("made\n");
+    expect(refused.stderr).toStartWith("Error: remove container: web: it is running\nhint: ");
+    expect(refused.exitCode).toBe(1);
+    expect(await engine.proa(["rm", "-f", "web", "nothing"])).toMatchObject({ stdout: "web\n", exitCode: 0 });
+    expect((await engine.proa(["rm", "nothing"])).exitCode).toBe(1);
+  });
+
+  test("of ten run --name x at once exactly one wins, and nothing is left of the others", async () => {
+    const all = await Promise.all(
+      Array.from({ length: 10 }, () => engine.proa(["run", "-d", "--name", "same", place.tiny, ...SLEEP])),
+    );
+    const winners = all.filter(({ exitCode }) => exitCode === 0);
+    expect(winners).toHaveLength(1);
+    const id = winners[0]?.stdout.trim() ?? "";
+    for (const { stderr, exitCode } of all.filter((result) => result !== winners[0])) {
+      expect(stderr).toBe(
+        `Error: create container: same: the name is used by container ${id.slice(0, 12)}\nhint: remove it (proa rm same) or choose another name\n`,
+      );
+      expect(exitCode).toBe(125);
+    }
+    for (const directory of [engine.sandbox.dataHome, engine.sandbox.runtimeDir]) {
+      expect(readdirSync(join(directory, "proa/containers"))).toEqual([id]);
+    }
+  });
+
+  test("twenty run --rm at once all run, and leave nothing", async () => {
+    const all = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => run(place, [], ["sh", "-c", `echo ${i}; exit ${i}`])),
+    );
+    expect(all.map(({ stdout, stderr, exitCode }) => [stdout, stderr, exitCode])).toEqual(
+      Array.from({ length: 20 }, (_, i) => [`${i}\n`, "", i]),
+    );
+    await engine.assertNothingLeft();
+    expect(await engine.ok(["ps", "-aq"])).toBe("");
+  });
+
+  test("a killed supervisor takes its container with it, the status says unknown, and rm works", async () => {
+    const id = await detach(place, "web", ["sh", "-c", "sleep 1000 & sleep 1000"]);
+    const pid = Number(await inspect(place, "web", "{{.State.Pid}}"));
+    process.kill(supervisorOf(place, id), "SIGKILL");
+    await waitUntil(() => !isAlive(pid), { what: "the end of the container's process" });
+    expect(await engine.ok(["ps", "-a", "--format", "{{.Status}}"])).toStartWith("Exited (unknown) ");
+    expect(await inspect(place, "web", "{{.State.Status}} {{.State.ExitCode}}")).toMatch(
+      /^exited (<nil>|<no value>|null)$/,
+    );
+    expect(await inspect(place, "web", "{{.State.Error}}")).toContain("supervisor was killed");
+    const waited = await engine.proa(["wait", "web"]);
+    expect(waited.stderr).toContain("the exit status is not known");
+    expect(waited.exitCode).toBe(1);
+    for (const command of [
+      ["exec", "web", "true"],
+      ["attach", "web"],
+      ["kill", "web"],
+    ]) {
+      expect((await engine.proa(command)).stderr).toContain("the container is not running");
+    }
+    expect(await engine.ok(["rm", "web"])).toBe("web");
+    await engine.assertNothingLeft();
+  });
+
+  test("a killed supervisor's foreground says so, and is no success", async () => {
+    const child = engine.start(["run", "--name", "web", place.tiny, "sh", "-c", "echo ready; sleep 1000"]);
+    await printed(place, "web", "ready");
+    process.kill(supervisorOf(place, await inspect(place, "web", "{{.Id}}")), "SIGKILL");
+    expect(await child.stderr.text()).toContain("its supervisor is gone");
+    expect(await child.exited).toBe(125);
+  });
+
+  test("a killed supervisor's --rm container is cleared away by the next look, and its name is free", async () => {
+    const id = await detach(place, "web", SLEEP, ["--rm"]);
+    process.kill(supervisorOf(place, id), "SIGKILL");
+    await waitUntil(() => processesOf(engine.sandbox).length === 0);
+    expect(existsSync(join(engine.sandbox.dataHome, "proa/containers", id))).toBe(true);
+    await detach(place, "web", ["true"], ["--rm"]);
+    await engine.ok(["ps"]);
+    await engine.assertNothingLeft();
+  });
+
+  test("TERM to a supervisor is passed on, and the end is recorded", async () => {
+    const id = await detach(place, "web", polite("TERM", 8));
+    await printed(place, "web", "ready");
+    process.kill(supervisorOf(place, id), "SIGTERM");
+    expect(await engine.ok(["wait", "web"])).toBe("8");
+  });
+
+  test("after a reboot, when the run directory is gone, the container has ended and starts again", async () => {
+    await detach(place, "web");
+    for (const { pid } of processesOf(engine.sandbox)) process.kill(pid, "SIGKILL");
+    await waitUntil(() => processesOf(engine.sandbox).length === 0);
+    rmSync(join(engine.sandbox.runtimeDir, "proa"), { recursive: true });
+    expect(await engine.ok(["ps", "-a", "--format", "{{.Status}}"])).toStartWith("Exited (unknown)");
+    expect(await engine.ok(["start", "web"])).toBe("web");
+    expect(await status("web")).toBe("running 0");
+  });
+
+  test("processes that the first one leaves behind end with it", async () => {
+    await detach(place, "web", [
+      "sh",
+      "-c",
+      "setsid sleep 1234 & setsid sleep 1234 & echo ready; cat /dev/zero | head -c 1 >/dev/null; exit 0",
+    ]);
+    await engine.ok(["wait", "web"]);
+    expect(processesOf(engine.sandbox).filter(({ command }) => command.includes("1234"))).toEqual([]);
+  });
+});
