@@ -167,15 +167,21 @@ static void explain_maps(const struct launch *launch, struct err *err)
 	}
 }
 
-static int write_maps(struct launch *launch, const struct bundle *bundle, struct err *err)
+static void send_go(const struct launch *launch)
 {
 	struct stage_message go = { .kind = STAGE_GO };
+
+	stage_send(launch->socket, &go, -1); /* a stage that failed meanwhile says so itself */
+}
+
+static int write_maps(const struct launch *launch, const struct bundle *bundle, struct err *err)
+{
 	int r = userns_write_maps(launch->pid, &bundle->maps, err);
 
 	if (r < 0)
 		explain_maps(launch, err);
 	else
-		stage_send(launch->socket, &go, -1); /* a stage that failed meanwhile says so itself */
+		send_go(launch);
 	return r;
 }
 
@@ -193,7 +199,10 @@ static int launch_finish(struct launch *launch, const struct bundle *maps, const
 		switch (message.kind) {
 		case STAGE_SPAWNED:
 			launch_follow(launch, message.pid, fd);
-			r = maps ? write_maps(launch, maps, err) : 0;
+			if (maps)
+				r = write_maps(launch, maps, err);
+			else
+				send_go(launch);
 			break;
 		case STAGE_CONSOLE:
 			launch->console = fd;

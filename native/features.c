@@ -28,11 +28,16 @@ struct findings {
 	bool lowerdir_append;
 };
 
-static bool lowerdir_append_works(const char *lower)
+/* Old kernels take every key, and say that they do not know it when the file system is to be made of them. */
+static bool lowerdir_append_works(const char *lower, const char *other)
 {
-	autoclose int fs = fsopen("overlay", FSOPEN_CLOEXEC);
+	autoclose int fs = fsopen("overlay", FSOPEN_CLOEXEC), mount = -1;
 
-	return fs >= 0 && mount_fsconfig(fs, "lowerdir+", lower) == 0;
+	if (fs < 0 || mount_fsconfig(fs, "lowerdir+", lower) < 0 || mount_fsconfig(fs, "lowerdir+", other) < 0 ||
+	    mount_fsconfig(fs, "userxattr", NULL) < 0)
+		return false;
+	mount = mount_fsmount(fs, 0);
+	return mount >= 0;
 }
 
 static int make_directory(const char *parent, const char *name, struct err *err)
@@ -78,7 +83,7 @@ static int try_overlay(const char *scratch, struct findings *findings)
 		return 1;
 	}
 	close(fd);
-	findings->lowerdir_append = lowerdir_append_works(lower);
+	findings->lowerdir_append = lowerdir_append_works(lower, merged);
 	if (rootfs_open(&rootfs, merged, &place, err) < 0)
 		return 1;
 	root = rootfs_mount(&rootfs, &place, &fuse, err);

@@ -203,6 +203,8 @@ int mount_overlay(const struct overlay *overlay, const char *target, struct err 
 	if (fs < 0)
 		return fs;
 	fd = mount_fsmount(fs, 0);
+	if (fd == -EINVAL) /* before 6.5 every key is taken, and refused only here */
+		return overlay_by_options(overlay, target, err);
 	if (fd < 0)
 		return mount_fs_error(fs, -fd, "mount overlay", overlay->upper, err);
 	if (move_mount(fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
@@ -247,17 +249,17 @@ static int attach(int tree, const struct rootfs_place *place, struct err *err)
 static int place_overlay(const struct rootfs *rootfs, const struct rootfs_place *place, struct err *err)
 {
 	const struct overlay overlay = overlay_of(rootfs);
-	int fd, r;
+	int fd = place->source < 0 ? -EINVAL : mount_fsmount(place->source, 0), r;
 
-	if (place->source < 0) {
-		r = overlay_by_options(&overlay, place->path, err);
-		if (r < 0)
-			return r;
-		fd = open(place->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		return fd < 0 ? err_set(err, errno, "open root file system", place->path) : fd;
-	}
-	fd = mount_fsmount(place->source, 0);
-	return fd < 0 ? mount_fs_error(place->source, -fd, "mount overlay", rootfs->upper, err) : attach(fd, place, err);
+	if (fd >= 0)
+		return attach(fd, place, err);
+	if (fd != -EINVAL)
+		return mount_fs_error(place->source, -fd, "mount overlay", rootfs->upper, err);
+	r = overlay_by_options(&overlay, place->path, err);
+	if (r < 0)
+		return r;
+	fd = open(place->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_set(err, errno, "open root file system", place->path) : fd;
 }
 
 /* Upper and work on a tmpfs, which is attached at the place itself, to be hidden by the overlay a moment later. */

@@ -157,22 +157,6 @@ static void hand_over(struct stage *stage, pid_t pid, int pidfd)
 	_exit(stage_send(stage->socket, &message, pidfd) < 0);
 }
 
-/*
- * Go on in a child, whose parent is the starter. Return: 0 in the child, or -errno with ERR in this process.
- */
-static int continue_in_child(struct stage *stage, unsigned int fresh, struct err *err)
-{
-	int pidfd = -1;
-	pid_t pid = stage_fork(CLONE_PARENT | (fresh & STAGE_EARLY), &pidfd);
-
-	if (pid == 0)
-		return 0;
-	hand_over(stage, pid, pidfd);
-	if ((fresh & CLONE_NEWUSER) && (pid == -EPERM || pid == -ENOSPC || pid == -EUSERS))
-		return namespaces_user_error(-pid, err);
-	return err_set(err, -pid, "fork", "");
-}
-
 static int await_go(struct stage *stage, struct err *err)
 {
 	struct stage_message message;
@@ -181,6 +165,23 @@ static int await_go(struct stage *stage, struct err *err)
 	if (stage_receive(stage->socket, &message, &fd) != 1 || message.kind != STAGE_GO)
 		return err_setf(err, 0, STAGE_WAITED, "", "the supervisor is gone");
 	return 0;
+}
+
+/*
+ * Go on in a child, whose parent is the starter. Return: 0 in the child, or -errno with ERR in this process.
+ */
+static int continue_in_child(struct stage *stage, unsigned int fresh, struct err *err)
+{
+	int pidfd = -1;
+	pid_t pid = stage_fork(CLONE_PARENT | (fresh & STAGE_EARLY), &pidfd);
+
+	/* Not before the starter knows of us: a failure that it heard of first would leave a process that it does not. */
+	if (pid == 0)
+		return fresh & CLONE_NEWUSER ? 0 : await_go(stage, err);
+	hand_over(stage, pid, pidfd);
+	if ((fresh & CLONE_NEWUSER) && (pid == -EPERM || pid == -ENOSPC || pid == -EUSERS))
+		return namespaces_user_error(-pid, err);
+	return err_set(err, -pid, "fork", "");
 }
 
 static int become_root(struct err *err)

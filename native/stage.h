@@ -10,7 +10,7 @@
  *
  *     stage                                    starter
  *     (joins namespaces, forks) SPAWNED  ->    from now on the child is the container's process
- *     makes namespaces; opens              <-  GO: the id maps are written
+ *     makes namespaces; opens              <-  GO: the id maps are written, or SPAWNED was heard
  *     mounts, devices, terminal  CONSOLE ->    keeps the pty's master
  *                                   FUSE ->    starts fuse-overlayfs on the descriptor
  *     becomes the user        EXECUTING  ->

@@ -11,7 +11,7 @@ export { type ExecOptions, execInContainer, specOf } from "./exec";
 export { findContainer } from "./find";
 export { inspectContainer } from "./inspect";
 export { type ListedContainer, listContainers } from "./list";
-export { type LogLine, type LogOptions, readLog } from "./logs";
+export { type LogLine, type LogOptions, type LogSink, readLog } from "./logs";
 export { logFile, runDirectory } from "./places";
 export { removeContainers } from "./remove";
 export { checkSecurityOptions } from "./security";

@@ -23,12 +23,15 @@ export type LogOptions = {
 const CHUNK = 256 << 10; // bytes
 const POLL_MS = 500; // a look without a change seen: for file systems that do not tell
 
-/** Give the lines of the log to `each`, oldest first. Throws `unsupported` where nothing is logged. */
+/** Who gets the lines: `flush` comes after the last that is there for now. */
+export type LogSink = { line(line: LogLine): void; flush(): void };
+
+/** Give the lines of the log to `sink`, oldest first. Throws `unsupported` where nothing is logged. */
 export async function readLog(
   context: Context,
   row: ContainerRow,
   options: LogOptions,
-  each: (line: LogLine) => void,
+  sink: LogSink,
 ): Promise<void> {
   if (specOf(context, row).HostConfig.LogConfig.Type === "none") {
     throw new EngineError("unsupported", "logs", row.name, "the container has no log (--log-driver none)", {
@@ -36,20 +39,21 @@ export async function readLog(
     });
   }
   const path = logFile(context, row.id);
+  const { sinceMs, untilMs } = options;
   const wanted = (line: LogLine): boolean => {
     const time = Date.parse(line.time);
-    return (
-      (options.sinceMs === undefined || time >= options.sinceMs) &&
-      (options.untilMs === undefined || time <= options.untilMs)
-    );
+    return (sinceMs === undefined || time >= sinceMs) && (untilMs === undefined || time <= untilMs);
   };
+  const isBounded = sinceMs !== undefined || untilMs !== undefined;
   const deliver = (line: LogLine): void => {
-    if (wanted(line)) each(line);
+    if (!isBounded || wanted(line)) sink.line(line);
   };
   const current = openIfThere(path);
   try {
     for (const line of linesBefore(path, current, options.tail)) deliver(line);
-    if (options.follow) await follow(context, row, path, current, deliver, options.untilMs);
+    sink.flush();
+    if (options.follow)
+      await follow(context, row, path, current, { line: deliver, flush: sink.flush }, untilMs);
   } finally {
     if (current) closeSync(current.fd);
   }
@@ -158,7 +162,7 @@ async function follow(
   row: ContainerRow,
   path: string,
   first: Reading | null,
-  deliver: (line: LogLine) => void,
+  sink: LogSink,
   untilMs: number | undefined,
 ): Promise<void> {
   let reading = first;
@@ -167,14 +171,15 @@ async function follow(
     for (;;) {
       const alive = isLocked(runDirectory(context, row.id)); // asked before reading: what comes later would be missed
       reading ??= openIfThere(path);
-      if (reading) for (const line of newLines(reading)) deliver(line);
+      if (reading) for (const line of newLines(reading)) sink.line(line);
       const renamed = statSync(path, { throwIfNoEntry: false });
       if (reading && renamed && renamed.ino !== reading.inode) {
-        for (const line of newLines(reading)) deliver(line); // written between the reading and the rotation
+        for (const line of newLines(reading)) sink.line(line); // written between the reading and the rotation
         if (reading !== first) closeSync(reading.fd);
         reading = openIfThere(path);
         continue;
       }
+      sink.flush();
       if (!alive || (untilMs !== undefined && context.now() > untilMs)) return;
       await change.next();
     }

@@ -6,7 +6,7 @@ import { lockContainer } from "./lock";
 import { containerDirectory, runDirectory } from "./places";
 import { killAll } from "./stop";
 import { removeTrees } from "./trees";
-import { forgetUnfinished, noteUnfinished } from "./unfinished";
+import { noteUnfinished } from "./unfinished";
 
 /**
  * Remove containers, all at once: first their rows, then their files, so that a crash leaves garbage and no lie; the next writer clears it. Each is locked meanwhile, so
@@ -29,12 +29,12 @@ export async function removeContainers(
       else locked.push({ row, fd });
     }
     const ids = locked.map(({ row }) => row.id);
-    for (const id of ids) noteUnfinished(context, id);
+    const unfinished = ids.map((id) => noteUnfinished(context, id));
     deleteContainers(context.db(), ids);
     const directories = ids.map((id) => containerDirectory(context, id)).filter((path) => existsSync(path));
     if (directories.length > 0) await removeTrees(context, directories);
     for (const id of ids) rmSync(runDirectory(context, id), { recursive: true, force: true });
-    for (const id of ids) forgetUnfinished(context, id);
+    for (const each of unfinished) each.done();
   } finally {
     for (const { fd } of locked) closeSync(fd);
   }

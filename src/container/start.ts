@@ -18,7 +18,7 @@ import { containerDirectory, exitFile, logFile, ownExecutable, runDirectory } fr
 import { runtimeProgram } from "./runtime";
 import { seccompFor } from "./security";
 import { sweep } from "./settle";
-import { forgetUnfinished, noteUnfinished } from "./unfinished";
+import { noteUnfinished } from "./unfinished";
 import { lookUpUser } from "./user";
 
 /** How the caller takes part. `attach` null: detached. */
@@ -106,9 +106,12 @@ async function launch(
 
   const directory = containerDirectory(context, id);
   const isNew = !existsSync(directory);
-  if (isNew) noteUnfinished(context, id);
+  const unfinished = isNew ? noteUnfinished(context, id) : null;
   const lockFd = lockContainer(context, id);
-  if (lockFd === null) throw alreadyRunning(id);
+  if (lockFd === null) {
+    unfinished?.done();
+    throw alreadyRunning(id);
+  }
   try {
     makePrivateDirectory(join(directory, "rootfs"), context.uid);
     const rootfs = await prepareRootfs(context, source, directory, { volatile: spec.HostConfig.AutoRemove });
@@ -125,7 +128,7 @@ async function launch(
     writeFileSync(join(directory, "config.json"), encodeConfig(config, seccomp), { mode: 0o600 });
     rmSync(exitFile(context, id), { force: true });
     commit();
-    if (isNew) forgetUnfinished(context, id);
+    unfinished?.done();
     return {
       id,
       proa: ownExecutable(),
@@ -147,7 +150,7 @@ async function launch(
     // nothing has been mounted, and no file of a mapped id has been made yet
     if (isNew) rmSync(directory, { recursive: true, force: true });
     rmSync(runDirectory(context, id), { recursive: true, force: true });
-    if (isNew) forgetUnfinished(context, id);
+    unfinished?.done();
     closeSync(lockFd);
     throw error;
   }

@@ -1,37 +1,70 @@
 /**
- * What a kill in the middle of a start or a removal leaves: files without a row. Both are noted first, by an empty file named by the
- * container's id, which goes when rows and files agree again. So the next writer finds what is to be cleared without looking at every container.
+ * What a kill in the middle of a start or a removal leaves: files without a row. Both are noted first, by a file named by the container's
+ * id, which goes when rows and files agree again. Whoever works holds the lock of its note: a note that nobody holds is of one that was killed, and
+ * the next writer clears what it names, without looking at every container.
  */
-import { closeSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type Context, containersByIdPrefix, isLocked, makePrivateDirectory } from "../state";
-import { lockContainer } from "./lock";
+import { flock, LOCK_EX, LOCK_NB } from "../helper";
+import { type Context, containersByIdPrefix, makePrivateDirectory } from "../state";
 import { containerDirectory, runDirectory } from "./places";
 import { removeTrees } from "./trees";
 
 const ID = /^[0-9a-f]{64}$/;
 
-/** A note without files, this old, is of a process that was killed before it made any. */
-const FORGOTTEN_MS = 60_000;
-
 const notes = (context: Context): string => join(context.paths.data, "unfinished");
 
-export function noteUnfinished(context: Context, id: string): void {
-  makePrivateDirectory(notes(context), context.uid);
-  writeFileSync(join(notes(context), id), "", { mode: 0o600 });
+/** Work on a container that may end in its middle. `done()` says that rows and files agree. */
+export type Unfinished = { done(): void };
+
+export function noteUnfinished(context: Context, id: string): Unfinished {
+  const path = join(notes(context), id);
+  for (;;) {
+    const fd = openNote(context, path);
+    flock(fd, LOCK_EX); // somebody may be looking at it, for a moment
+    if (statSync(path, { throwIfNoEntry: false })?.ino !== fstatSync(fd).ino) {
+      closeSync(fd); // and took it for one that is forgotten
+      continue;
+    }
+    return {
+      done: () => {
+        rmSync(path, { force: true });
+        closeSync(fd);
+      },
+    };
+  }
 }
 
-export function forgetUnfinished(context: Context, id: string): void {
-  rmSync(join(notes(context), id), { force: true });
+function openNote(context: Context, path: string): number {
+  try {
+    return openSync(path, "w", 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    makePrivateDirectory(notes(context), context.uid);
+    return openSync(path, "w", 0o600);
+  }
 }
 
-/** Clear what is left of starts and removals that will not be finished. Those that are at work hold their container's lock. */
+/** Clear what is left of starts and removals that will not be finished. */
 export async function clearUnfinished(context: Context): Promise<void> {
   for (const id of notedIds(context)) {
-    if (isLocked(runDirectory(context, id))) continue;
-    if (containersByIdPrefix(context.db(), id).length > 0) forgetUnfinished(context, id);
-    else await clearAway(context, id);
+    const fd = openIfThere(join(notes(context), id));
+    if (fd === null) continue;
+    try {
+      if (flock(fd, LOCK_EX | LOCK_NB)) await clear(context, id);
+    } finally {
+      closeSync(fd);
+    }
   }
+}
+
+async function clear(context: Context, id: string): Promise<void> {
+  if (containersByIdPrefix(context.db(), id).length === 0) {
+    const directory = containerDirectory(context, id);
+    if (existsSync(directory)) await removeTrees(context, [directory]);
+    rmSync(runDirectory(context, id), { recursive: true, force: true });
+  }
+  rmSync(join(notes(context), id), { force: true });
 }
 
 function notedIds(context: Context): string[] {
@@ -43,22 +76,11 @@ function notedIds(context: Context): string[] {
   }
 }
 
-async function clearAway(context: Context, id: string): Promise<void> {
-  const directory = containerDirectory(context, id);
-  const isMade = existsSync(directory) || existsSync(runDirectory(context, id));
-  if (!isMade && !isOld(context, id)) return; // a start that is about to take its lock
-  const lockFd = lockContainer(context, id);
-  if (lockFd === null) return;
+function openIfThere(path: string): number | null {
   try {
-    if (existsSync(directory)) await removeTrees(context, [directory]);
-    rmSync(runDirectory(context, id), { recursive: true, force: true });
-    forgetUnfinished(context, id);
-  } finally {
-    closeSync(lockFd);
+    return openSync(path, "r");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
   }
-}
-
-function isOld(context: Context, id: string): boolean {
-  const note = statSync(join(notes(context), id), { throwIfNoEntry: false });
-  return note !== undefined && context.now() - note.mtimeMs > FORGOTTEN_MS;
 }

@@ -40,7 +40,7 @@ export function hintFor(facts: Facts, sysctl: (path: string) => string = readSys
   const { step, object, errno } = facts;
   if (/^new[ug]idmap$/.test(object)) {
     if (errno === "ENOENT") return "install newuidmap and newgidmap (Debian: apt-get install uidmap)";
-    return `${object} has no right to do it: it has to be setuid root or to have file capabilities, on a file system without nosuid (Debian: apt-get install --reinstall uidmap), and the ids of /etc/subuid and /etc/subgid must exist where proa runs`;
+    return errno === "EPERM" || errno === "EACCES" ? mapProgramHint(object) : undefined;
   }
   if (step === "create user namespace") return userNamespaceHint(facts, sysctl);
   if (errno === "ENOSPC" || errno === "EDQUOT") return "free some space, for example with `proa rmi`";
@@ -49,6 +49,12 @@ export function hintFor(facts: Facts, sysctl: (path: string) => string = readSys
   if ((errno === "EPERM" || errno === "EACCES") && isPrivilegedStep(step) && isRestricted(sysctl))
     return appArmorHint;
   return undefined;
+}
+
+function mapProgramHint(program: string): string {
+  const rights = `${program} has to be setuid root or to have file capabilities, on a file system without nosuid`;
+  const ids = "the ids of /etc/subuid and /etc/subgid must exist where proa runs";
+  return `${rights} (Debian: apt-get install --reinstall uidmap), and ${ids}`;
 }
 
 function isPrivilegedStep(step: string): boolean {

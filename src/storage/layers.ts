@@ -203,8 +203,10 @@ export async function unpackBlob(
 export async function discard(context: Context, temporary: Temporary): Promise<void> {
   try {
     if (existsSync(temporary.path)) await removeTree(context, temporary.path);
-  } finally {
     temporary.release();
+  } catch (error) {
+    temporary.abandon(); // the next cleaner finds it by its lock file
+    throw error;
   }
 }
 

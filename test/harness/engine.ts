@@ -145,6 +145,7 @@ export function useEngine(): Engine {
   });
   afterAll(async () => {
     await engine?.dispose();
+    engine = undefined;
   });
   const ready = (): Engine => {
     if (engine === undefined) throw new Error("useEngine() is ready inside tests and hooks only");

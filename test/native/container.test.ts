@@ -22,7 +22,7 @@ import {
   removePlaces,
   runBundle,
 } from "./_bundle";
-import { helperMissing } from "./_container";
+import { helperMissing, helperPath } from "./_container";
 
 setDefaultTimeout(30_000);
 afterAll(removePlaces);
@@ -657,7 +657,13 @@ describe.skipIf(missing !== undefined)(`another runtime${suffix}`, () => {
 });
 
 const strace = "/usr/bin/strace";
-const faultsMissing = missing ?? (existsSync(strace) ? undefined : "no strace");
+const faultsMissing =
+  missing ??
+  (helperPath.endsWith("-asan")
+    ? "the leak sanitizer does not work under strace"
+    : existsSync(strace)
+      ? undefined
+      : "no strace");
 
 describe.skipIf(faultsMissing !== undefined || isRoot)(
   `a system call that fails${faultsMissing ? ` (${faultsMissing})` : ""}`,

@@ -122,8 +122,18 @@ describe.skipIf(helperMissing !== undefined)(`run${helperMissing ? ` (${helperMi
     expect(stdout).toBe("end\n");
   });
 
-  test("a closed stdout does not stop the container", async () => {
+  test("a closed stdout ends the foreground as by SIGPIPE, and not the container", async () => {
     const container = new Container(["sh", "-c", "seq 1 200000; exit 9"], { log: null });
+    const child = container.run(["ignore", "pipe", "pipe"]);
+    await child.stdout.cancel();
+
+    expect(await child.exited).toBe(141);
+    await ended(container);
+    expect(container.exit.exitCode).toBe(9);
+  });
+
+  test("a closed stdout of a container that is removed at its end is a broken pipe for it", async () => {
+    const container = new Container(["sh", "-c", "trap '' PIPE; seq 1 200000 || exit 9"], { remove: true });
     const child = container.run(["ignore", "pipe", "pipe"]);
     await child.stdout.cancel();
 

@@ -208,6 +208,7 @@ export function specFrom(
   attached: Attached,
 ): AskedSpec {
   checkSecurityOptions(args["security-opt"]);
+  checkTargets(args);
   if (args["stop-signal"] !== undefined) signalNumber(args["stop-signal"]);
   return {
     Hostname: args.hostname ?? (args.network === "host" ? hostName() : ""),
@@ -359,6 +360,20 @@ function parseUlimit(text: string): { Name: string; Soft: number; Hard: number }
   const isAbove = limit.Hard !== UNLIMITED && (limit.Soft === UNLIMITED || limit.Soft > limit.Hard);
   if (isAbove) throw new EngineError("invalid", "ulimit", text, "the soft limit is above the hard one");
   return limit;
+}
+
+/** Of two mounts at one place the first would not be seen. Throws `invalid`. */
+function checkTargets(args: CreateValues): void {
+  const targets = [
+    ...args.volume.map((text) => text.split(":")[1]),
+    ...args.tmpfs.map((text) => text.split(":")[0]),
+  ];
+  const seen = new Set<string>();
+  for (const target of targets) {
+    const path = target?.replace(/(?<=.)\/+$/, "") ?? "";
+    if (seen.has(path)) throw new EngineError("invalid", "mount", path, "several mounts have this target");
+    seen.add(path);
+  }
 }
 
 function parseTmpfs(text: string): [string, string] {

@@ -1,5 +1,6 @@
-import { findContainer, readLog } from "../../container";
+import { findContainer, type LogLine, type LogSink, readLog } from "../../container";
 import { EngineError } from "../../error";
+import type { Io } from "../io";
 import { defineCommand } from "../tree";
 
 export const command = defineCommand({
@@ -38,12 +39,30 @@ export const command = defineCommand({
       sinceMs: args.since === undefined ? undefined : timeOf("since", args.since, context.now()),
       untilMs: args.until === undefined ? undefined : timeOf("until", args.until, context.now()),
     };
-    await readLog(context, row, options, (line) => {
-      const text = args.timestamps ? `${line.time} ${line.log}` : line.log;
-      (line.stream === "stderr" ? io.stderr : io.stdout).write(text);
-    });
+    await readLog(context, row, options, batched(io, args.timestamps));
   },
 });
+
+const BATCH = 64 << 10; // characters: one call to write for many lines
+
+/** Lines written in batches, in their order over both streams. */
+function batched(io: Io, timestamps: boolean): LogSink {
+  let stream: LogLine["stream"] = "stdout";
+  let text = "";
+  const flush = (): void => {
+    const out = text;
+    text = "";
+    if (out !== "") (stream === "stderr" ? io.stderr : io.stdout).write(out);
+  };
+  return {
+    line(line) {
+      if (line.stream !== stream || text.length > BATCH) flush();
+      stream = line.stream;
+      text += timestamps ? `${line.time} ${line.log}` : line.log;
+    },
+    flush,
+  };
+}
 
 function tailOf(text: string): number | undefined {
   if (text === "all" || text.startsWith("-")) return undefined;

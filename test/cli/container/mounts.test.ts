@@ -80,7 +80,7 @@ describe.skipIf(missing !== null)("-v", () => {
     for (const [source, cwd] of [
       ["./", host],
       [".", host],
-      ["./" + host.split("/").pop(), join(host, "..")],
+      [`./${host.split("/").pop()}`, join(host, "..")],
     ] as const) {
       expect(await shell(place, ["-v", `${source}:/v`], "cat /v/f", { cwd })).toBe("here");
     }

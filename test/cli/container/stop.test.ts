@@ -74,6 +74,13 @@ describe.skipIf(missing !== null)("the end of a container", () => {
     await engine.assertNothingLeft();
   });
 
+  test("create --rm and start: its end removes it", async () => {
+    await engine.ok(["create", "--rm", "--name", "once", place.tiny, "echo", "hi"]);
+    expect(await engine.ok(["start", "-a", "once"])).toBe("hi");
+    expect(await engine.ok(["ps", "-aq"])).toBe("");
+    await engine.assertNothingLeft();
+  });
+
   test("kill sends any signal by any name, and KILL without one", async () => {
     await detach(place, "web", [
       "sh",

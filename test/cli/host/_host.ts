@@ -2,16 +2,7 @@
  * A host of its own for tests that root makes: a private mount namespace in which files of the system can be replaced, and an
  * ordinary user `tester` who exists there alone. Nothing of it is seen outside, and it ends with its process.
  */
-import {
-  chmodSync,
-  chownSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { proaPath } from "../../harness";
@@ -69,13 +60,12 @@ export async function makeHost(options: HostOptions = {}): Promise<Host> {
     subgid: options.subgid ?? subuid,
   };
   mkdirSync(join(directory, "etc"));
-  for (const [name, text] of Object.entries(etc)) {
-    writeFileSync(join(directory, "etc", name), text);
-    chmodSync(join(directory, "etc", name), 0o644);
-  }
-  const binds = Object.keys(etc).map(
-    (name) => `touch /etc/${name}; mount --bind ${directory}/etc/${name} /etc/${name}`,
-  );
+  // The whole directory is overlaid: a mount on a single file would go when somebody outside renames another over it (usermod does).
+  const binds = [
+    `cd ${directory}/etc; mount -t tmpfs none .; cd ${directory}/etc; mkdir u w`,
+    ...Object.entries(etc).map(([name, text]) => `printf %s ${quote(text)} > u/${name}; chmod 644 u/${name}`),
+    `mount -t overlay -o lowerdir=/etc,upperdir=${directory}/etc/u,workdir=${directory}/etc/w overlay /etc`,
+  ];
   const script = [
     ...binds,
     `DIR=${directory} HOME=${home}`,
@@ -143,6 +133,10 @@ export async function makeHost(options: HostOptions = {}): Promise<Host> {
     },
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("\0", "").replaceAll("'", "'\\''")}'`;
 }
 
 /** Null where root can make such hosts, otherwise what is missing. */

@@ -51,7 +51,7 @@ describe.skipIf(missing !== null)("subordinate ids:", () => {
   });
 
   test.each([
-    "garbage\n::\ntester\ntester:x:y\n\0\n",
+    "garbage\n::\ntester\ntester:x:y\n",
     "tester:-5:65536\n",
     "tester:100000:0\n",
     `tester:${"9".repeat(30)}:1\n`,
@@ -131,6 +131,10 @@ describe.skipIf(missing !== null)("user namespaces", () => {
       await host.sh("find $DIR/d/proa/layers -name 'tmp*'; ls $DIR/r/proa/containers 2>/dev/null || true"),
     ).toBe("");
     expect((await host.proa(["run", "--rm", "hello"])).exitCode).toBe(0);
+    const later = await host.proa(["run", "--rm", "hello"], { through: off }); // image and driver are known by now
+    expectRefusal(later);
+    expect(later.stderr).toContain("sysctl -w user.max_user_namespaces=");
+    expect((await host.proa(["ps", "-aq"])).stdout).toBe("");
   });
 
   test("are forbidden where proa runs (a chroot): the error asks whether it is in a sandbox", async () => {
@@ -143,6 +147,12 @@ describe.skipIf(missing !== null)("user namespaces", () => {
     expect(result.stderr).toContain(
       "hint: proa needs user namespaces: is it running in a container or sandbox that forbids them?",
     );
+    expect((await host.proa(["run", "--rm", "hello"])).exitCode).toBe(0);
+    const later = await host.proa(["run", "--rm", "hello"], {
+      through: ["chroot", `${host.directory}/root-of`],
+    });
+    expectRefusal(later);
+    expect(later.stderr).toContain("hint: proa needs user namespaces");
   });
 });
 
