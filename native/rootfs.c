@@ -248,14 +248,20 @@ static int attach(int tree, const struct rootfs_place *place, struct err *err)
 
 static int place_overlay(const struct rootfs *rootfs, const struct rootfs_place *place, struct err *err)
 {
-	const struct overlay overlay = overlay_of(rootfs);
+	struct overlay overlay = overlay_of(rootfs);
 	int fd = place->source < 0 ? -EINVAL : mount_fsmount(place->source, 0), r;
 
 	if (fd >= 0)
 		return attach(fd, place, err);
-	if (fd != -EINVAL)
+	if (fd == -EIO && overlay.is_volatile) {
+		/* Refused as long as the file system remembers a failed write (a disk that was full): durable works. */
+		overlay.is_volatile = false;
+		r = mount_overlay(&overlay, place->path, err);
+	} else if (fd == -EINVAL) {
+		r = overlay_by_options(&overlay, place->path, err);
+	} else {
 		return mount_fs_error(place->source, -fd, "mount overlay", rootfs->upper, err);
-	r = overlay_by_options(&overlay, place->path, err);
+	}
 	if (r < 0)
 		return r;
 	fd = open(place->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
