@@ -5,17 +5,9 @@
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { plugin } from "bun";
 
 const root = resolve(import.meta.dir, "..");
 const isCheck = process.argv.includes("--check");
-
-plugin({
-  name: "without the helper", // definitions are read, nothing is run: the C half need not be compiled for that
-  setup(build) {
-    build.onResolve({ filter: /(proa-helper|\.node)$/ }, () => ({ path: import.meta.path }));
-  },
-});
 
 const { manPages } = await import("../src/cli/man");
 const { completionScript } = await import("../src/cli/completion-scripts");

@@ -404,12 +404,14 @@ static bool take_stdin(struct foreground *front, bool hung_up)
 	return detached;
 }
 
-/* Nobody reads the output any more: the process is told as its pipe would tell it, or we end as a program of its own would. */
+/* Nobody reads the output any more: the process is told as its pipe or terminal would, or we end as a program of its own would. */
 static void reader_is_gone(struct foreground *front, const struct sink *sink)
 {
 	unsigned char stream = sink == &front->sinks[0] ? WIRE_WANTS_STDOUT : WIRE_WANTS_STDERR;
 
-	if (front->options->owns_output)
+	if (front->options->owns_output && front->options->terminal)
+		send_control(front, WIRE_HANGUP, NULL, 0);
+	else if (front->options->owns_output)
 		send_control(front, WIRE_CLOSE, &stream, 1);
 	else if (!front->failed)
 		die_by(front, SIGPIPE);

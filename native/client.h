@@ -24,7 +24,7 @@ struct client_options {
 	bool terminal;            /* the process has one */
 	bool hangs_up;            /* when our terminal goes, so does the process's */
 	bool redraws;             /* joined later: have the process draw its screen again */
-	bool owns_output;         /* it is kept nowhere else: when its reader goes, the process is to see a broken pipe */
+	bool owns_output;         /* it is kept nowhere else: when its reader goes, the process is to see a broken pipe, or a hang-up */
 	struct detach_scan keys;  /* used with a terminal only: elsewhere every byte is data */
 	const char *object;       /* what is talked to, for errors */
 };

@@ -192,7 +192,7 @@ int verb_exec(json_t *request)
 		join.process = exec.process;
 		join.seccomp_cache = exec.seccomp_cache;
 		exec.attach.terminal = exec.attach.hangs_up = exec.terminal;
-		exec.attach.owns_output = !exec.terminal;
+		exec.attach.owns_output = true;
 		exec.attach.object = exec.run_dir;
 		r = execute(request, &exec, bundle, &join, &err);
 	}

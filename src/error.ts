@@ -49,6 +49,7 @@ const errnoWords: Record<string, string> = {
   ENOSPC: "no space left on device",
   EDQUOT: "disk quota exceeded",
   EROFS: "read-only file system",
+  EFBIG: "file too large",
   ENOTDIR: "not a directory",
   EISDIR: "is a directory",
   ELOOP: "too many levels of symbolic links",

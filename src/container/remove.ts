@@ -6,7 +6,7 @@ import { lockContainer } from "./lock";
 import { containerDirectory, runDirectory } from "./places";
 import { killAll } from "./stop";
 import { removeTrees } from "./trees";
-import { noteUnfinished } from "./unfinished";
+import { noteUnfinished, type Unfinished } from "./unfinished";
 
 /**
  * Remove containers, all at once: first their rows, then their files, so that a crash leaves garbage and no lie; the next writer clears it. Each is locked meanwhile, so
@@ -22,6 +22,7 @@ export async function removeContainers(
   if (force) killAll(context, rows);
   const failed = new Map<string, EngineError>();
   const locked: { row: ContainerRow; fd: number }[] = [];
+  const unfinished: Unfinished[] = [];
   try {
     for (const row of rows) {
       const fd = lockContainer(context, row.id);
@@ -29,13 +30,14 @@ export async function removeContainers(
       else locked.push({ row, fd });
     }
     const ids = locked.map(({ row }) => row.id);
-    const unfinished = ids.map((id) => noteUnfinished(context, id));
+    for (const id of ids) unfinished.push(noteUnfinished(context, id));
     deleteContainers(context.db(), ids);
     const directories = ids.map((id) => containerDirectory(context, id)).filter((path) => existsSync(path));
     if (directories.length > 0) await removeTrees(context, directories);
     for (const id of ids) rmSync(runDirectory(context, id), { recursive: true, force: true });
     for (const each of unfinished) each.done();
   } finally {
+    for (const each of unfinished) each.close();
     for (const { fd } of locked) closeSync(fd);
   }
   return failed;

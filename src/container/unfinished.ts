@@ -14,8 +14,11 @@ const ID = /^[0-9a-f]{64}$/;
 
 const notes = (context: Context): string => join(context.paths.data, "unfinished");
 
-/** Work on a container that may end in its middle. `done()` says that rows and files agree. */
-export type Unfinished = { done(): void };
+/**
+ * Work on a container that may end in its middle. `done()` says that rows and files agree; `close()`, to be called in the end, leaves the note
+ * to the next writer where that was not said.
+ */
+export type Unfinished = { done(): void; close(): void };
 
 export function noteUnfinished(context: Context, id: string): Unfinished {
   const path = join(notes(context), id);
@@ -26,11 +29,17 @@ export function noteUnfinished(context: Context, id: string): Unfinished {
       closeSync(fd); // and took it for one that is forgotten
       continue;
     }
+    let isHeld = true;
+    const close = (): void => {
+      if (isHeld) closeSync(fd);
+      isHeld = false;
+    };
     return {
       done: () => {
         rmSync(path, { force: true });
-        closeSync(fd);
+        close();
       },
+      close,
     };
   }
 }

@@ -68,7 +68,7 @@ function isRestricted(sysctl: (path: string) => string): boolean {
 const appArmorHint =
   "AppArmor restricts user namespaces here; an administrator can allow them: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for proa with `userns,`";
 
-function userNamespaceHint(facts: Facts, sysctl: (path: string) => string): string {
+function userNamespaceHint({ errno }: Facts, sysctl: (path: string) => string): string | undefined {
   if (sysctl("/proc/sys/kernel/unprivileged_userns_clone") === "0") {
     return "an administrator can allow it: sysctl -w kernel.unprivileged_userns_clone=1";
   }
@@ -76,7 +76,9 @@ function userNamespaceHint(facts: Facts, sysctl: (path: string) => string): stri
     return "an administrator can allow it: sysctl -w user.max_user_namespaces=15000";
   }
   if (isRestricted(sysctl)) return appArmorHint;
-  return facts.errno === "ENOSPC" || facts.errno === "EUSERS"
-    ? "see /proc/sys/user/max_user_namespaces, and how many are in use: lsns -t user"
-    : "proa needs user namespaces: is it running in a container or sandbox that forbids them?";
+  if (errno === "ENOSPC" || errno === "EUSERS")
+    return "see /proc/sys/user/max_user_namespaces, and how many are in use: lsns -t user";
+  return /^(EPERM|EACCES|EINVAL|ENOSYS)$/.test(errno)
+    ? "proa needs user namespaces: is it running in a container or sandbox that forbids them?"
+    : undefined;
 }

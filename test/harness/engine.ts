@@ -35,7 +35,8 @@ export type Engine = {
   start(args: readonly string[], options?: Omit<ProaOptions, "stdin" | "timeoutMs">): Background;
   /** Start a command on a terminal. */
   pty(args: readonly string[], options?: PtyOptions): Pty;
-  /** Fail unless the engine left no process, mount, run directory or unfinished layer. Waits up to two seconds for what is ending. */
+  /** Fail unless the engine left no process, mount, run directory or unfinished layer. Waits up to two seconds for what
+   * is ending. After dispose(): what it found. */
   assertNothingLeft(): Promise<void>;
   dispose(): Promise<void>;
 };
@@ -61,6 +62,13 @@ export function createEngine(): Engine {
         (entry): entry is [string, string] => entry[1] !== undefined,
       ),
     );
+
+  /** What is left after up to two seconds for what is ending. */
+  const whatIsLeft = async (): Promise<string[]> => {
+    await waitUntil(() => leftIn(sandbox).length === 0, { timeoutMs: 2_000 }).catch(() => undefined);
+    return leftIn(sandbox);
+  };
+  let leftAtEnd: string[] | undefined; // before dispose() ended and removed it
 
   const proa = async (args: readonly string[], options: ProaOptions = {}): Promise<ProaResult> => {
     const child = keep(
@@ -119,10 +127,10 @@ export function createEngine(): Engine {
         }),
       ),
     async assertNothingLeft() {
-      await waitUntil(() => leftIn(sandbox).length === 0, { timeoutMs: 2_000 }).catch(() => undefined);
-      expect(leftIn(sandbox)).toEqual([]);
+      expect(leftAtEnd ?? (await whatIsLeft())).toEqual([]);
     },
     async dispose() {
+      leftAtEnd ??= await whatIsLeft();
       for (const child of children) child.kill("SIGKILL");
       for (const { pid } of processesOf(sandbox)) {
         try {
@@ -144,8 +152,7 @@ export function useEngine(): Engine {
     engine = createEngine();
   });
   afterAll(async () => {
-    await engine?.dispose();
-    engine = undefined;
+    await engine?.dispose(); // runs before the file's own afterAll hooks: assertNothingLeft() in those tells of the time before
   });
   const ready = (): Engine => {
     if (engine === undefined) throw new Error("useEngine() is ready inside tests and hooks only");

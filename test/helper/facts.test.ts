@@ -56,6 +56,11 @@ describe("hintFor() a user namespace that cannot be made", () => {
   });
 });
 
+test("hintFor() says nothing of sandboxes where descriptors or memory ran out", () => {
+  for (const errno of ["EMFILE", "ENOMEM", "EAGAIN", ""])
+    expect(hintFor(facts("create user namespace", errno), host())).toBeUndefined();
+});
+
 describe("hintFor() what AppArmor forbids inside a namespace that it let be made", () => {
   test.each([
     ["create mount namespace", "EPERM"],

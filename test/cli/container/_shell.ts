@@ -1,6 +1,6 @@
 /** What the tests of this folder do again and again. */
 import { expect } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { type Engine, type ProaOptions, type ProaResult, processesOf, waitUntil } from "../../harness";
 
 export type Place = { readonly engine: Engine; readonly tiny: string };
@@ -75,4 +75,22 @@ export function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Wait until `count` clients of `attach` are connected: they listen to signals from then on. */
+export async function attached({ engine }: Place, count = 1): Promise<void> {
+  const isConnected = (pid: number): boolean => {
+    try {
+      return readdirSync(`/proc/${pid}/fd`).some((fd) =>
+        readlinkSync(`/proc/${pid}/fd/${fd}`).includes("signalfd"),
+      );
+    } catch {
+      return false; // it has just ended
+    }
+  };
+  const clients = () =>
+    processesOf(engine.sandbox).filter(
+      ({ pid, command }) => command.startsWith("proa-attach") && isConnected(pid),
+    );
+  await waitUntil(() => clients().length === count, { what: `${count} attached clients` });
 }

@@ -1,7 +1,7 @@
 /** Terminals of containers, and coming and going: -it, attach, detach keys, hang-ups, several clients. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { missing, type Pty, processesOf, useTiny, waitUntil } from "../../harness";
-import { detach, inspect, printed, removeAll, run } from "./_shell";
+import { missing, type Pty, proaPath, startPty, useTiny, waitUntil } from "../../harness";
+import { attached, detach, inspect, printed, removeAll, run } from "./_shell";
 
 const DETACH = "\x10\x11"; // ctrl-p ctrl-q
 
@@ -91,7 +91,6 @@ describe.skipIf(missing !== null)("a container with a terminal", () => {
 
   test("our terminal is as it was before, after an exit and after a detach", async () => {
     const script = 'before=$(stty -g); "$0" run -it "$@"; [ "$(stty -g)" = "$before" ] && echo as be""fore';
-    const { startPty, proaPath } = await import("../../harness");
     const start = (...args: string[]) =>
       startPty(["bash", "-c", script, proaPath, ...args], {
         env: { ...engine.sandbox.env },
@@ -106,6 +105,18 @@ describe.skipIf(missing !== null)("a container with a terminal", () => {
     await second.waitFor("as before");
     await second.exited;
     expect(await running("kept")).toBe("true");
+  });
+
+  test("with --rm, a stdout that nobody reads is a hang-up for the terminal in the container", async () => {
+    const result = Bun.spawnSync(
+      ["bash", "-c", '"$0" run --rm -t "$1" yes | head -n 1; echo $PIPESTATUS', proaPath, place.tiny],
+      {
+        env: { ...engine.sandbox.env },
+        timeout: 20_000,
+      },
+    );
+    expect(result.stdout.toString()).toMatch(/^y\r\n(1|129)\n$/);
+    await engine.assertNothingLeft();
   });
 
   test("-t without -i shows output through a terminal, and reads nothing", async () => {
@@ -132,9 +143,7 @@ describe.skipIf(missing !== null)("a container with a terminal", () => {
     expect(await running("kept")).toBe("true");
 
     const again = engine.pty(["attach", "kept"]);
-    await waitUntil(() =>
-      processesOf(engine.sandbox).some(({ command }) => command.startsWith("proa-attach")),
-    );
+    await attached(place);
     again.write("echo got $X\n");
     await again.waitFor("got remembered");
     again.write("exit 6\n");
@@ -152,9 +161,7 @@ describe.skipIf(missing !== null)("a container with a terminal", () => {
     expect(await pty.exited).toBe(0);
     expect(await running("kept")).toBe("true");
     const again = engine.pty(["attach", "--detach-keys", "ctrl-a", "kept"]);
-    await waitUntil(() =>
-      processesOf(engine.sandbox).some(({ command }) => command.startsWith("proa-attach")),
-    );
+    await attached(place);
     again.write("hello\n");
     await again.waitFor("hello");
     again.write("\x01");
@@ -173,9 +180,7 @@ describe.skipIf(missing !== null)("a container with a terminal", () => {
     const first = shell(["--name", "kept"]);
     await first.waitFor("> ");
     const second = engine.pty(["attach", "kept"]);
-    await waitUntil(() =>
-      processesOf(engine.sandbox).some(({ command }) => command.startsWith("proa-attach")),
-    );
+    await attached(place);
     second.hangUp();
     await second.exited;
     first.write("echo still he''re\n");
@@ -192,9 +197,7 @@ describe.skipIf(missing !== null)("a container with a terminal", () => {
     await pty.exited;
     expect(await running("kept")).toBe("true");
     const again = engine.pty(["attach", "kept"]);
-    await waitUntil(() =>
-      processesOf(engine.sandbox).some(({ command }) => command.startsWith("proa-attach")),
-    );
+    await attached(place);
     again.write("exit 7\n");
     expect(await again.exited).toBe(7);
   });
@@ -203,9 +206,7 @@ describe.skipIf(missing !== null)("a container with a terminal", () => {
     const first = shell(["--name", "shared"]);
     await first.waitFor("> ");
     const second = engine.pty(["attach", "shared"], { cols: 101, rows: 31 });
-    await waitUntil(() =>
-      processesOf(engine.sandbox).some(({ command }) => command.startsWith("proa-attach")),
-    );
+    await attached(place);
     second.write("echo from se''cond\n");
     await Promise.all([first.waitFor("from second"), second.waitFor("from second")]);
     first.write("echo from fi''rst\n");
@@ -219,12 +220,6 @@ describe.skipIf(missing !== null)("attach without a terminal", () => {
   const place = useTiny();
   const { engine } = place;
   afterEach(() => removeAll(place));
-  const attached = (count: number) =>
-    waitUntil(
-      () =>
-        processesOf(engine.sandbox).filter(({ command }) => command.startsWith("proa-attach")).length ===
-        count,
-    );
 
   test("to what is not there or does not run is an error with status 1", async () => {
     await engine.ok(["create", "--name", "made", place.tiny]);
@@ -243,7 +238,7 @@ describe.skipIf(missing !== null)("attach without a terminal", () => {
     await detach(place, "web", ["sh", "-c", script]);
     await printed(place, "web", "early");
     const clients = [1, 2, 3].map(() => engine.start(["attach", "web"]));
-    await attached(3);
+    await attached(place, 3);
     await engine.ok(["exec", "web", "touch", "/go"]);
     for (const client of clients) {
       expect((await client.stdout.text()).trimEnd().split("\n").slice(-3000)).toHaveLength(3000);
@@ -256,7 +251,7 @@ describe.skipIf(missing !== null)("attach without a terminal", () => {
     await detach(place, "web", ["sh", "-c", "while read line; do echo got $line; done; echo end"], ["-i"]);
     for (const word of ["one", "two"]) {
       const client = engine.start(["attach", "web"]);
-      await attached(1);
+      await attached(place, 1);
       client.stdin.write(`${word}\n`);
       client.stdin.flush();
       await printed(place, "web", `got ${word}`);
@@ -275,7 +270,7 @@ describe.skipIf(missing !== null)("attach without a terminal", () => {
     );
     const slow = engine.start(["attach", "web"]);
     const quick = engine.start(["attach", "web"]);
-    await attached(2);
+    await attached(place, 2);
     await engine.ok(["exec", "web", "touch", "/go"]);
     const [first, second] = await Promise.all([quick.stdout.text(), slow.stdout.text()]);
     expect(first.split("\n")).toHaveLength(100_001);
@@ -289,7 +284,7 @@ describe.skipIf(missing !== null)("attach without a terminal", () => {
       "while ! test -e /go; do sleep 0.02; done; seq 1 100000; echo end >&2; sleep 1000",
     ]);
     const client = engine.start(["attach", "web"]);
-    await attached(1);
+    await attached(place, 1);
     await engine.ok(["exec", "web", "touch", "/go"]);
     client.kill("SIGKILL");
     await printed(place, "web", "end");
@@ -303,11 +298,11 @@ describe.skipIf(missing !== null)("attach without a terminal", () => {
     ]);
     await printed(place, "web", "ready");
     const client = engine.start(["attach", "--no-stdin", "web"]);
-    await attached(1);
+    await attached(place, 1);
     client.kill("SIGUSR1");
     await printed(place, "web", "caught");
     const other = engine.start(["attach", "--sig-proxy=false", "web"]);
-    await attached(2);
+    await attached(place, 2);
     other.kill("SIGTERM");
     expect(await other.exited).toBe(143);
     expect(await inspect(place, "web", "{{.State.Running}}")).toBe("true");

@@ -164,6 +164,22 @@ describe.skipIf(missing !== null)("exec", () => {
     expect((await exec(["-t"], ["tty"])).stdout).toMatch(/^\/dev\/pts\/\d+\r\n$/);
   });
 
+  test("an /etc/passwd of the container that is a pipe, endless, or a link out of it holds nobody up", async () => {
+    const passwd = async (script: string): Promise<void> => {
+      await exec([], ["sh", "-c", `rm -f /etc/passwd; ${script}`]);
+    };
+    await passwd("mkfifo /etc/passwd");
+    expect((await exec([], ["echo", "pipe"])).stdout).toBe("pipe\n");
+    await passwd("truncate -s 20G /etc/passwd");
+    expect((await exec(["-u", "5"], ["echo", "endless"])).stdout).toBe("endless\n");
+    await passwd("ln -s ../../../../../../etc/passwd /etc/passwd");
+    expect((await exec(["-u", "bin"], ["true"])).stderr).toStartWith("Error: find user: bin: no such user");
+    await passwd("ln -s /proc/1/root/etc/passwd /etc/passwd");
+    expect((await exec(["-u", "bin"], ["true"])).stderr).toStartWith("Error: find user: bin: no such user");
+    await passwd("echo app:x:1000:1000::/home/app:/bin/sh >/etc/passwd");
+    expect((await exec(["-u", "app"], ["id", "-u"])).stdout).toBe("1000\n");
+  });
+
   test("thirty at once all run", async () => {
     const all = await Promise.all(
       Array.from({ length: 30 }, (_, i) => exec([], ["sh", "-c", `echo ${i}; exit ${i}`])),
