@@ -1,4 +1,4 @@
-/** Starting the helper: the two kinds of verbs of `native/PROTOCOL.md`. */
+/** Starting the helper: the kinds of verbs of `native/PROTOCOL.md`. */
 import { closeSync, writeSync } from "node:fs";
 import { EngineError } from "../error";
 import { helperPath } from "./binary";

@@ -355,9 +355,13 @@ export function insertGarbage(db: Database, rows: GarbageRow[]): void {
   insert.immediate();
 }
 
+export function hasGarbage(db: Database): boolean {
+  return db.query("SELECT 1 FROM garbage LIMIT 1").get() !== null;
+}
+
 /** What has to be removed. What an image refers to again has been taken off the list. */
 export function takeGarbage(db: Database): GarbageRow[] {
-  if (db.query("SELECT 1 FROM garbage LIMIT 1").get() === null) return []; // no write lock for nothing
+  if (!hasGarbage(db)) return []; // no write lock for nothing
   const take = db.transaction(() => {
     db.run(
       `DELETE FROM garbage WHERE kind = 'blob' AND digest IN (SELECT digest FROM manifest_blob);

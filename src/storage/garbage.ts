@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, readdirSync, renameSync, unlinkSync } 
 import { join } from "node:path";
 import { callHelper, flock, LOCK_EX, LOCK_NB, LOCK_SH } from "../helper";
 import type { Digest } from "../oci";
-import { type Context, deleteGarbage, deleteLayer, insertGarbage, takeGarbage } from "../state";
+import { type Context, deleteGarbage, deleteLayer, hasGarbage, insertGarbage, takeGarbage } from "../state";
 import { abandoned, makeTemporary } from "./_temporary";
 import { blobPath, ensureLayout, ingestDirectory } from "./content";
 import { layerPath } from "./layers";
@@ -31,14 +31,25 @@ export async function whileKept<T>(context: Context, work: () => Promise<T>): Pr
 
 /** Remove what is on the garbage list, and temporary files whose writers are gone. Does nothing while something is being added. */
 export async function collectGarbage(context: Context): Promise<void> {
+  // Who finds the lock taken leaves its garbage to the holder, if that is a collector: so that one looks again when it has given the lock up.
+  let hasHidden = false;
+  while (tryToHide(context)) {
+    hasHidden = true;
+    if (!hasGarbage(context.db())) break;
+  }
+  if (hasHidden) await removeAbandoned(context);
+}
+
+/** Returns false where something is being added, or another collector is at work. */
+function tryToHide(context: Context): boolean {
   const fd = openLock(context);
   try {
-    if (!flock(fd, LOCK_EX | LOCK_NB)) return;
+    if (!flock(fd, LOCK_EX | LOCK_NB)) return false;
     hideGarbage(context);
+    return true;
   } finally {
     closeSync(fd);
   }
-  await removeAbandoned(context);
 }
 
 /** Take garbage out of sight, which is quick; its trees are removed when the lock is free again. */
