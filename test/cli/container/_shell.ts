@@ -77,20 +77,29 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** Whether a process has something open, above the standard streams, whose name contains `what`. */
+function holds(pid: number, what: string): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some(
+      (fd) => Number(fd) > 2 && readlinkSync(`/proc/${pid}/fd/${fd}`).includes(what),
+    );
+  } catch {
+    return false; // it has just ended
+  }
+}
+
 /** Wait until `count` clients of `attach` are connected: they listen to signals from then on. */
 export async function attached({ engine }: Place, count = 1): Promise<void> {
-  const isConnected = (pid: number): boolean => {
-    try {
-      return readdirSync(`/proc/${pid}/fd`).some((fd) =>
-        readlinkSync(`/proc/${pid}/fd/${fd}`).includes("signalfd"),
-      );
-    } catch {
-      return false; // it has just ended
-    }
-  };
   const clients = () =>
     processesOf(engine.sandbox).filter(
-      ({ pid, command }) => command.startsWith("proa-attach") && isConnected(pid),
+      ({ pid, command }) => command.startsWith("proa-attach") && holds(pid, "signalfd"),
     );
   await waitUntil(() => clients().length === count, { what: `${count} attached clients` });
+}
+
+/** Wait until these commands are connected to a supervisor. */
+export async function connected(pids: number[]): Promise<void> {
+  await waitUntil(() => pids.every((pid) => holds(pid, "socket:")), {
+    what: "a connection to the supervisor",
+  });
 }

@@ -1,9 +1,23 @@
 /** Ends and starts: stop, kill, start, wait, rm, and supervisors that were killed. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { missing, processesOf, useTiny, waitUntil } from "../../harness";
-import { detach, inspect, isAlive, printed, removeAll, run, SLEEP, supervisorOf } from "./_shell";
+import { connected, detach, inspect, isAlive, printed, removeAll, run, SLEEP, supervisorOf } from "./_shell";
+
+/** How many processes of this machine have this command line. */
+function processesCalled(command: string): number {
+  return readdirSync("/proc").filter((name) => {
+    try {
+      return (
+        /^\d+$/.test(name) &&
+        readFileSync(`/proc/${name}/cmdline`, "utf8") === `${command.replaceAll(" ", "\0")}\0`
+      );
+    } catch {
+      return false; // it has just ended
+    }
+  }).length;
+}
 
 describe.skipIf(missing !== null)("the end of a container", () => {
   const place = useTiny();
@@ -113,9 +127,7 @@ describe.skipIf(missing !== null)("the end of a container", () => {
     await detach(place, "web", polite("TERM", 5), ["--rm"]);
     await printed(place, "web", "ready");
     const waiters = [engine.start(["wait", "web"]), engine.start(["wait", "ended", "web"])];
-    await waitUntil(
-      () => processesOf(engine.sandbox).filter(({ command }) => command.includes(" wait ")).length === 2,
-    );
+    await connected(waiters.map(({ pid }) => pid));
     await engine.ok(["stop", "web"]);
     expect(await Promise.all(waiters.map((waiter) => waiter.stdout.text()))).toEqual(["5\n", "4\n5\n"]);
     expect(await Promise.all(waiters.map((waiter) => waiter.exited))).toEqual([0, 0]);
@@ -296,12 +308,11 @@ describe.skipIf(missing !== null)("the end of a container", () => {
   });
 
   test("processes that the first one leaves behind end with it", async () => {
-    await detach(place, "web", [
-      "sh",
-      "-c",
-      "setsid sleep 1234 & setsid sleep 1234 & echo ready; cat /dev/zero | head -c 1 >/dev/null; exit 0",
-    ]);
+    const script = "setsid sleep 7654321 & setsid sleep 7654321 & while ! test -e /go; do sleep 0.02; done";
+    await detach(place, "web", ["sh", "-c", script]);
+    await waitUntil(() => processesCalled("sleep 7654321") === 2, { what: "both processes" });
+    await engine.ok(["exec", "web", "touch", "/go"]);
     await engine.ok(["wait", "web"]);
-    expect(processesOf(engine.sandbox).filter(({ command }) => command.includes("1234"))).toEqual([]);
+    expect(processesCalled("sleep 7654321")).toBe(0);
   });
 });
