@@ -385,12 +385,12 @@ static void __attribute__((noreturn)) supervise(json_t *request, const struct ru
 	handle_signals(started.container.pidfd);
 	relay_process(relay, started.container.pidfd, started.container.console_fd, run->stdin_open, run->stdin_once,
 		      started.log);
+	title_set("proa-supervise", run->id); /* before anyone is told: who looks then finds it by its id */
 	relay_started(relay);
 	reserve_record(&after);
 	record.started_ms = started.ms;
 	after.userns_fd = started.container.userns_fd;
 	after.maps = NULL;
-	title_set("proa-supervise", run->id);
 	bundle_free(bundle);
 	json_decref(request);
 	malloc_trim(0);

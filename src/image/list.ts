@@ -1,4 +1,4 @@
-import { familiarReference, familiarRepository, formatPlatform, parseReference } from "../oci";
+import { familiarRepository, formatPlatform } from "../oci";
 import { allImages, allRepositoryDigests, allTags, type Context, countImageRows } from "../state";
 
 /** What lists show of images: from rows alone, however many there are. */
@@ -49,9 +49,11 @@ export function countImages(context: Context): number {
   return countImageRows(context.db());
 }
 
-/** A name from the tag table as people know it. */
+/** A name from the tag table as people know it. Names there are whole and have been checked: of a hundred none is parsed again. */
 export function familiarName(name: string): string {
-  return familiarReference(parseReference(name));
+  const last = name.lastIndexOf("/") + 1; // a port stands before it, a tag and a digest behind
+  const suffix = /[:@].*/.exec(name.slice(last))?.[0] ?? "";
+  return familiarRepository(name.slice(0, name.length - suffix.length)) + suffix;
 }
 
 function labelsOf(text: string): Record<string, string> {

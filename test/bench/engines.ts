@@ -1,5 +1,5 @@
 /** The engines that are compared, each with stores of its own in a sandbox: proa, and podman where it is installed. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createSandbox, proaPath, processesOf, removeSandbox, type Sandbox } from "../harness";
 import type { Command } from "./measure";
@@ -56,12 +56,26 @@ function makeEngine(
       } catch {
         // the processes are ended below, and the directory goes as a whole
       }
-      for (const { pid } of processesOf(sandbox)) process.kill(pid, "SIGKILL");
       if (name !== "proa")
         Bun.spawnSync([program, "unshare", "rm", "-rf", sandbox.dataHome], { env: { ...sandbox.env } });
+      for (const pid of [...processesOf(sandbox).map(({ pid }) => pid), ...pausePids(sandbox)]) end(pid);
       removeSandbox(sandbox);
     },
   };
+}
+
+/** podman keeps a process that holds its user namespace; it is told by this file alone. */
+function pausePids(sandbox: Sandbox): number[] {
+  const file = join(sandbox.runtimeDir, "libpod/tmp/pause.pid");
+  return existsSync(file) ? [Number(readFileSync(file, "utf8"))] : [];
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // it ended by itself
+  }
 }
 
 function configurePodman(sandbox: Sandbox): void {

@@ -96,9 +96,9 @@ const exec: Figure = {
   async measure(bench) {
     const held = Bun.spawnSync(floorCommand("hold", layerDirectory(bench), tinyRoot(bench)).argv);
     const pid = held.stdout.toString().trim();
-    for (const engine of bench.engines)
-      engine.run("run", "-d", "--network", "none", "--name", "box", tiny(bench), "sleep", "1000");
     try {
+      for (const engine of bench.engines)
+        engine.run("run", "-d", "--network", "none", "--name", "box", tiny(bench), "sleep", "1000");
       const medians = await inTurn(
         [
           { name: FLOOR, sample: () => timed(floorCommand("exec", pid, "/bin/true")) },
