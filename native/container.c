@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -15,7 +14,6 @@
 
 #include "bundle.h"
 #include "caps.h"
-#include "fdpass.h"
 #include "foreign.h"
 #include "fuse.h"
 #include "mount.h"
@@ -53,11 +51,11 @@ static void launch_close(struct launch *launch)
 		reap(launch->between);
 }
 
-/* Put RECORD (stolen) into a memfd for the stage. */
-static int launch_write(struct launch *launch, json_t *record, struct err *err)
+/* Put RECORD (stolen) into a memfd for the stage, and make the socket pair. */
+static int launch_open(struct launch *launch, json_t *record, struct err *err)
 {
 	autofree char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
-	int r;
+	int pair[2], r;
 
 	json_decref(record);
 	if (!text)
@@ -66,14 +64,8 @@ static int launch_write(struct launch *launch, json_t *record, struct err *err)
 	if (launch->request < 0)
 		return err_set(err, errno, "write request", "stage");
 	r = write_all(launch->request, text, strlen(text));
-	return r < 0 ? err_set(err, -r, "write request", "stage") : 0;
-}
-
-/* Make the socket pair. */
-static int launch_connect(struct launch *launch, struct err *err)
-{
-	int pair[2];
-
+	if (r < 0)
+		return err_set(err, -r, "write request", "stage");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(err, errno, "create socket pair", "");
 	launch->socket = pair[0];
@@ -278,149 +270,32 @@ static int open_user_namespace(pid_t pid)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-#define AHEAD_CACHE_FD 100 /* number of the compiled filter in a process that was made before it was known */
-
-/* What a process that was made ahead is told. Its descriptors: the stage's request, the filter, the three standard streams. */
-struct ahead_order {
-	char empty[PATH_MAX]; /* for stage_execute() */
-	bool has_cache, has_stdio;
-};
-
-/* The life of a process that was made ahead, until it is the stage. It never returns. */
-__attribute__((noreturn)) static void await_order(int socket)
-{
-	struct stage_message failed = { .kind = STAGE_FAILED };
-	struct ahead_order order;
-	int fds[FDPASS_LIMIT];
-	size_t n, at = 1;
-
-	if (fdpass_receive(socket, &order, sizeof(order), fds, &n) <= 0)
-		_exit(0); /* nobody needs us */
-	int r = caps_keep(&failed.err);
-
-	if (r == 0 && n != 1 + (size_t)order.has_cache + (order.has_stdio ? 3 : 0))
-		r = err_setf(&failed.err, EPROTO, "start process", "", "descriptors are missing");
-	if (r == 0 && order.has_cache && dup2(fds[at++], AHEAD_CACHE_FD) < 0)
-		r = err_set(&failed.err, errno, "keep descriptor", "");
-	if (r == 0 && order.has_stdio)
-		r = take_stdio(&fds[at], &failed.err);
-	if (r == 0)
-		stage_execute(fds[0], socket, order.empty, &failed.err);
-	stage_send(socket, &failed, -1);
-	_exit(125);
-}
-
-void container_discard(struct container_ahead *ahead)
-{
-	if (ahead->pid <= 0)
-		return;
-	syscall(SYS_pidfd_send_signal, ahead->pidfd, SIGKILL, NULL, 0);
-	reap(ahead->pid);
-	close(ahead->pidfd);
-	close(ahead->socket);
-	ahead->pid = 0;
-}
-
-int container_prepare(const struct id_maps *maps, struct container_ahead *out, struct err *err)
-{
-	int pair[2], r;
-
-	*out = (struct container_ahead){ .pidfd = -1, .socket = -1 };
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_set(err, errno, "create socket pair", "");
-	pid_t pid = stage_fork(STAGE_EARLY, &out->pidfd);
-	if (pid == 0) {
-		close(pair[0]);
-		await_order(pair[1]);
-	}
-	close(pair[1]);
-	if (pid < 0) {
-		close(pair[0]);
-		return namespaces_user_error(-pid, err);
-	}
-	out->pid = pid;
-	out->socket = pair[0];
-	r = userns_write_maps(pid, maps, err);
-	if (r < 0)
-		container_discard(out);
-	return r;
-}
-
-static bool same_map(const struct id_map *a, size_t n_a, const struct id_map *b, size_t n_b)
-{
-	return n_a == n_b && memcmp(a, b, n_a * sizeof(*a)) == 0;
-}
-
-/* Whether the process that was made ahead is as the bundle wants it. */
-static bool suits_ahead(const struct container_request *request, const struct namespaces *namespaces)
-{
-	const struct id_maps *made = request->ahead_maps, *wanted = &request->bundle->maps;
-
-	return request->ahead && request->ahead->pid > 0 && !request->runtime && namespaces->n_paths == 0 &&
-		(namespaces->fresh & STAGE_EARLY) == STAGE_EARLY && strlen(request->bundle->root) < PATH_MAX &&
-		same_map(made->uid, made->n_uid, wanted->uid, wanted->n_uid) &&
-		same_map(made->gid, made->n_gid, wanted->gid, wanted->n_gid);
-}
-
-/* Go on with the process that was made ahead, in place of launch_start() and write_maps(). */
-static int launch_take(struct launch *launch, const struct container_request *request, struct err *err)
-{
-	struct stage_message go = { .kind = STAGE_GO };
-	struct ahead_order order = { .has_cache = launch->cache >= 0, .has_stdio = !request->bundle->terminal };
-	int fds[FDPASS_LIMIT] = { launch->request }, r;
-	size_t n = 1;
-
-	launch->pid = request->ahead->pid;
-	launch->pidfd = request->ahead->pidfd;
-	launch->socket = request->ahead->socket;
-	request->ahead->pid = 0;
-	strcpy(order.empty, request->bundle->root); /* fits: suits_ahead() */
-	if (order.has_cache)
-		fds[n++] = launch->cache;
-	for (int i = 0; i < 3 && order.has_stdio; i++)
-		fds[n++] = request->stdio[i];
-	r = fdpass_send(launch->socket, &order, sizeof(order), fds, n);
-	if (r < 0)
-		return err_setf(err, -r, "start process", "", "what was prepared is gone");
-	stage_send(launch->socket, &go, -1); /* a stage that failed meanwhile says so itself */
-	return 0;
-}
-
 int container_start(const struct container_request *request, struct container *out, struct err *err)
 {
 	const struct bundle *bundle = request->bundle;
 	struct launch launch = launch_init(bundle, request->seccomp_cache);
 	const int kept[] = { launch.cache, -1 };
 	struct namespaces namespaces;
-	bool direct, ahead;
+	bool direct;
 	int r;
 
 	*out = (struct container){ .pidfd = -1, .console_fd = -1, .userns_fd = -1, .ipc_fd = -1 };
 	r = namespaces_parse(bundle, &namespaces, err);
-	ahead = r == 0 && suits_ahead(request, &namespaces);
-	if (request->ahead && !ahead)
-		container_discard(request->ahead);
 	if (r == 0)
 		r = give_directories(request, err);
 	if (r == 0 && mkdir(bundle->root, 0755) < 0 && errno != EEXIST)
 		r = err_set(err, errno, "create directory", bundle->root);
 	if (r == 0)
-		r = launch_write(&launch, json_pack("{s:s,s:O,s:n,s:s*,s:i,s:i,s:s*,s:s}", "bundle", bundle->dir, "rootfs",
-			request->rootfs->json, "process", "seccompCache", request->seccomp_cache, "seccompFd",
-			ahead && launch.cache >= 0 ? AHEAD_CACHE_FD : launch.cache, "pidfd", -1, "runtime", request->runtime,
-			"runDir", request->run_dir), err);
+		r = launch_open(&launch, json_pack("{s:s,s:O,s:n,s:s*,s:i,s:i,s:s*,s:s}", "bundle", bundle->dir, "rootfs",
+			request->rootfs->json, "process", "seccompCache", request->seccomp_cache, "seccompFd", launch.cache,
+			"pidfd", -1, "runtime", request->runtime, "runDir", request->run_dir), err);
 	/* With namespaces to be joined first, the stage does that, and forks. */
 	direct = namespaces.n_paths == 0 || request->runtime;
-	if (r == 0 && ahead) {
-		r = launch_take(&launch, request, err);
-	} else if (r == 0) {
-		r = launch_connect(&launch, err);
-		if (r == 0)
-			r = launch_start(&launch, direct ? namespaces.fresh & STAGE_EARLY : 0,
-				bundle->terminal ? NULL : request->stdio, kept, err);
-		if (r == 0 && direct && (namespaces.fresh & CLONE_NEWUSER))
-			r = write_maps(&launch, bundle, err);
-	}
+	if (r == 0)
+		r = launch_start(&launch, direct ? namespaces.fresh & STAGE_EARLY : 0,
+			bundle->terminal ? NULL : request->stdio, kept, err);
+	if (r == 0 && direct && (namespaces.fresh & CLONE_NEWUSER))
+		r = write_maps(&launch, bundle, err);
 	if (r == 0)
 		r = launch_finish(&launch, direct || !(namespaces.fresh & CLONE_NEWUSER) ? NULL : bundle, request->rootfs, err);
 	if (r == 0 && (namespaces.fresh & CLONE_NEWUSER))
@@ -449,11 +324,9 @@ int container_join(const struct join_request *request, pid_t *pid, int *pidfd, i
 	if (r == 0 && ((namespaces.fresh | namespaces.joined) & CLONE_NEWUSER))
 		launch.join_user = request->pidfd;
 	if (r == 0)
-		r = launch_write(&launch, json_pack("{s:s,s:n,s:O,s:s*,s:i,s:i,s:s*,s:s*}", "bundle", request->bundle->dir, "rootfs", "process",
+		r = launch_open(&launch, json_pack("{s:s,s:n,s:O,s:s*,s:i,s:i,s:s*,s:s*}", "bundle", request->bundle->dir, "rootfs", "process",
 		request->process, "seccompCache", request->seccomp_cache, "seccompFd", launch.cache, "pidfd",
 		request->pidfd, "runtime", runtime, "runDir", request->run_dir), err);
-	if (r == 0)
-		r = launch_connect(&launch, err);
 	if (r == 0)
 		r = launch_start(&launch, 0, terminal ? NULL : request->stdio, kept, err);
 	if (r == 0)

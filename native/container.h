@@ -11,25 +11,9 @@
 #include <sys/types.h>
 
 #include "err.h"
-#include "request.h"
 
 struct bundle;  /* bundle.h: config.json parsed and checked */
 struct rootfs;  /* mount.h: ROOTFS of the request */
-
-/*
- * A process in the early namespaces of a container to come (user, mount, pid), its id maps written, that waits to be told the
- * rest: made while the caller is still working out what to run.
- */
-struct container_ahead {
-	pid_t pid; /* 0: there is none */
-	int pidfd, socket;
-};
-
-/* Make one. Return: 0 with OUT, or -errno with ERR and no process. */
-int container_prepare(const struct id_maps *maps, struct container_ahead *out, struct err *err);
-
-/* End one that is not needed. Harmless where there is none. */
-void container_discard(struct container_ahead *ahead);
 
 /* What a container is started with. Descriptors stay the caller's. */
 struct container_request {
@@ -39,8 +23,6 @@ struct container_request {
 	const char *seccomp_cache; /* NULL, or the file of the compiled filter */
 	const char *run_dir;
 	int stdio[3];              /* the process's 0, 1, 2; ignored with a terminal */
-	struct container_ahead *ahead;     /* NULL, or a process to go on with, taken or ended; */
-	const struct id_maps *ahead_maps;  /* its maps: used only where they are the bundle's */
 };
 
 /* A started container. */

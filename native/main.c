@@ -25,7 +25,6 @@ static const struct verb {
 	bool becomes; /* Bun became this process: failures are reported by `proa __report` */
 } verbs[] = {
 	{ "run", verb_run, true },
-	{ "ahead", verb_ahead, false },
 	{ "attach", verb_attach, true },
 	{ "exec", verb_exec, true },
 	{ "unshare", verb_unshare, true },
@@ -36,7 +35,7 @@ static const struct verb {
 };
 
 /* Keys of a request whose value is a descriptor that the caller left open for us. */
-static const char *const descriptor_keys[] = { "lockFd", "layerFd", "aheadFd", "orderFd" };
+static const char *const descriptor_keys[] = { "lockFd", "layerFd" };
 
 static void drop_bun_variables(void)
 {

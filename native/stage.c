@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "bundle.h"
-#include "fdpass.h"
 #include "foreign.h"
 #include "mount.h"
 #include "namespaces.h"
@@ -45,17 +44,48 @@ struct stage {
 
 int stage_send(int socket, const struct stage_message *message, int fd)
 {
-	return fdpass_send(socket, message, sizeof(*message), &fd, fd >= 0);
+	struct iovec io = { .iov_base = (void *)message, .iov_len = sizeof(*message) };
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr packet = { .msg_iov = &io, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		packet.msg_control = &control;
+		packet.msg_controllen = sizeof(control);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
+	}
+	while (sendmsg(socket, &packet, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
 }
 
 int stage_receive(int socket, struct stage_message *message, int *fd)
 {
-	int fds[FDPASS_LIMIT];
-	size_t n;
-	int r = fdpass_receive(socket, message, sizeof(*message), fds, &n);
+	struct iovec io = { .iov_base = message, .iov_len = sizeof(*message) };
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr packet = {
+		.msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	ssize_t n;
 
-	*fd = n > 0 ? fds[0] : -1;
-	return r;
+	*fd = -1;
+	do /* ECONNRESET, once: the peer ended without having read all of ours. What it sent before is still there. */
+		n = recvmsg(socket, &packet, MSG_CMSG_CLOEXEC);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
+	if (packet.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(&control.header), sizeof(int));
+	return n == sizeof(*message) ? 1 : -EPROTO;
 }
 
 pid_t stage_fork(unsigned long long flags, int *pidfd)

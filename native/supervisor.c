@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -16,7 +15,6 @@
 #include "bundle.h"
 #include "client.h"
 #include "container.h"
-#include "fdpass.h"
 #include "log.h"
 #include "mount.h"
 #include "relay.h"
@@ -34,7 +32,6 @@ struct run {
 	const char *id, *proa, *bundle, *run_dir, *exit_file;
 	const char *runtime, *seccomp_cache;  /* NULL for none */
 	int lock_fd;
-	int ahead_fd;                         /* leads to a supervisor that was started ahead, or -1 */
 	json_t *rootfs;
 	const char *log_path;                 /* NULL: nothing is logged */
 	json_int_t log_size, log_files;
@@ -88,8 +85,8 @@ static int parse_run(json_t *request, struct run *run, struct err *err)
 	size_t i;
 	int r = request_unpack(
 		request, err, "run",
-		"{s:s,s:s,s:s,s:s,s:i,s?i,s:o,s:o,s:o,s:b,s:b,s:o,s:b,s:o,s:s,s:o!}", "id", &run->id, "proa", &run->proa,
-		"bundle", &run->bundle, "runDir", &run->run_dir, "lockFd", &run->lock_fd, "aheadFd", &run->ahead_fd, "rootfs", &run->rootfs, "runtime",
+		"{s:s,s:s,s:s,s:s,s:i,s:o,s:o,s:o,s:b,s:b,s:o,s:b,s:o,s:s,s:o!}", "id", &run->id, "proa", &run->proa,
+		"bundle", &run->bundle, "runDir", &run->run_dir, "lockFd", &run->lock_fd, "rootfs", &run->rootfs, "runtime",
 		&runtime, "log", &log_target, "stdin", &input, "stdinOnce", &once, "attach", &attach, "printId", &print,
 		"remove", &run->remove, "exitFile", &run->exit_file, "seccompCache", &seccomp);
 
@@ -292,19 +289,11 @@ static void abandon(struct container *container)
 		close(container->console_fd);
 }
 
-/* A supervisor that was started ahead: what it has made, and for which ids. */
-struct ahead {
-	struct container_ahead container;
-	struct id_maps maps;
-};
-
 /* From starting to running, but for telling the clients. Return: 0 with OUT, or -errno with ERR and no process. */
-static int start(const struct run *run, const struct bundle *bundle, struct ahead *ahead, struct relay *relay, struct started *out,
-		 struct err *err)
+static int start(const struct run *run, const struct bundle *bundle, struct relay *relay, struct started *out, struct err *err)
 {
 	struct container_request request = { .bundle = bundle, .runtime = run->runtime, .seccomp_cache = run->seccomp_cache,
-					     .run_dir = run->run_dir, .ahead = ahead ? &ahead->container : NULL,
-					     .ahead_maps = ahead ? &ahead->maps : NULL };
+					     .run_dir = run->run_dir };
 	struct relay_stdio stdio = { { -1, -1, -1 } };
 	struct rootfs *rootfs = NULL;
 	int listen_fd = -1;
@@ -357,9 +346,9 @@ static void handle_signals(int pidfd)
 	sigaction(SIGTERM, &action, NULL);
 }
 
-/* The supervisor's life, apart from the foreground by now. Takes REQUEST and BUNDLE. AHEAD may be NULL. */
+/* The supervisor's life. Takes REQUEST and BUNDLE. */
 static void __attribute__((noreturn)) supervise(json_t *request, const struct run *run, struct bundle *bundle,
-						const struct client_connection *first, struct ahead *ahead)
+						const struct client_connection *first, const sigset_t *mask)
 {
 	struct relay *relay = relay_new();
 	struct afterwards after;
@@ -368,13 +357,12 @@ static void __attribute__((noreturn)) supervise(json_t *request, const struct ru
 	struct err err = { 0 };
 
 	prctl(PR_SET_NAME, "proa-supervise");
+	relay_separate(mask);
 	plan_afterwards(run, &bundle->maps, &after);
 	relay_add_client(relay, first->control, 0);
 	relay_add_client(relay, first->data, run->attached ? client_wants(&run->attach) : 0);
 
-	if (start(run, bundle, ahead, relay, &started, &err) < 0) {
-		if (ahead)
-			container_discard(&ahead->container);
+	if (start(run, bundle, relay, &started, &err) < 0) {
 		if (started.log)
 			log_close(started.log);
 		settle_failure(&after, &err);
@@ -432,93 +420,30 @@ static int give_up(const struct run *run, const struct id_maps *maps, const stru
 	return report_failure(run->proa, "run", err);
 }
 
-/* What a supervisor that was started ahead is given, in this order. */
-enum { ORDER_REQUEST, ORDER_LOCK, ORDER_DATA, ORDER_CONTROL, ORDER_COUNT };
-
-/* Give everything to the supervisor that was started ahead. Return: false where there is none (any more). */
-static bool hand_over(json_t *request, struct run *run, const struct client_connection *theirs)
-{
-	autoclose int memory = run->ahead_fd < 0 ? -1 : memfd_create("request", MFD_CLOEXEC), ahead = run->ahead_fd;
-	autofree char *text = memory < 0 ? NULL : json_dumps(request, JSON_COMPACT);
-	const int fds[ORDER_COUNT] = { memory, run->lock_fd, theirs->data, theirs->control };
-	char order = 0;
-
-	run->ahead_fd = -1;
-	return text && write_all(memory, text, strlen(text)) == 0 && fdpass_send(ahead, &order, sizeof(order), fds, ORDER_COUNT) == 0;
-}
-
-/* Wait for the rest of the request. Return: 1, or 0 when the container is not to be, or cannot be. */
-static int receive_order(int socket, json_t **request, struct run *run, struct bundle **bundle, struct client_connection *first)
-{
-	int fds[FDPASS_LIMIT];
-	struct err err = { 0 };
-	char order;
-	size_t n;
-
-	if (fdpass_receive(socket, &order, sizeof(order), fds, &n) <= 0 || n != ORDER_COUNT)
-		return 0;
-	/* The foreground has read both without an error. */
-	if (request_read(fds[ORDER_REQUEST], request, &err) < 0 || parse_run(*request, run, &err) < 0 ||
-	    bundle_load(run->bundle, bundle, &err) < 0)
-		return 0;
-	close(fds[ORDER_REQUEST]);
-	run->lock_fd = fds[ORDER_LOCK];
-	*first = (struct client_connection){ .data = fds[ORDER_DATA], .control = fds[ORDER_CONTROL] };
-	return 1;
-}
-
-int verb_ahead(json_t *request)
-{
-	struct client_connection first;
-	struct ahead ahead = { .container = { .pid = 0 } };
-	struct bundle *bundle = NULL;
-	struct run run = { .lock_fd = -1, .ahead_fd = -1 };
-	struct err err = { 0 };
-	json_t *maps, *order = NULL;
-	int socket;
-
-	if (request_unpack(request, &err, "ahead", "{s:o,s:i!}", "mappings", &maps, "orderFd", &socket) < 0 ||
-	    request_mappings(maps, &ahead.maps, &err) < 0)
-		return 125;
-	fcntl(socket, F_SETFD, FD_CLOEXEC);
-	relay_separate(NULL);
-	/* A failure comes again, with somebody to tell it to, when the container is started. */
-	container_prepare(&ahead.maps, &ahead.container, &err);
-	if (!receive_order(socket, &order, &run, &bundle, &first)) {
-		container_discard(&ahead.container);
-		return 0;
-	}
-	close(socket);
-	supervise(order, &run, bundle, &first, &ahead);
-}
-
 int verb_run(json_t *request)
 {
 	struct client_connection ours, theirs;
 	struct bundle *bundle = NULL;
-	struct run run = { .lock_fd = -1, .ahead_fd = -1 };
+	struct run run = { .lock_fd = -1 };
 	struct err err = { 0 };
 	sigset_t mask;
 
 	if (parse_run(request, &run, &err) < 0)
 		return report_failure(run.proa, "run", &err);
 	fcntl(run.lock_fd, F_SETFD, FD_CLOEXEC);
-	if (run.ahead_fd >= 0)
-		fcntl(run.ahead_fd, F_SETFD, FD_CLOEXEC);
 	if (bundle_load(run.bundle, &bundle, &err) < 0)
 		return give_up(&run, NULL, &err);
 	if (client_pair(&ours, &theirs, &err) < 0)
 		return give_up(&run, &bundle->maps, &err);
 	run.attach.terminal = run.attach.hangs_up = bundle->terminal;
-	run.attach.owns_output = json_array_size(run.remove) > 0; /* --rm: the log goes with it */
+	run.attach.owns_output = json_array_size(run.remove) > 0 && !bundle->terminal; /* --rm: the log goes with it */
 	run.attach.object = run.id;
 	if (run.attached)
 		client_block_signals(&mask);
-	pid_t pid = hand_over(request, &run, &theirs) ? 1 : fork();
+	pid_t pid = fork();
 	if (pid == 0) {
 		client_close(&ours);
-		relay_separate(run.attached ? &mask : NULL);
-		supervise(request, &run, bundle, &theirs, NULL);
+		supervise(request, &run, bundle, &theirs, run.attached ? &mask : NULL);
 	}
 	if (pid < 0) {
 		err_set(&err, errno, "fork", "");

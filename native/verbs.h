@@ -8,7 +8,6 @@
 #include <jansson.h>
 
 int verb_run(json_t *request);         /* supervisor.c */
-int verb_ahead(json_t *request);       /* supervisor.c */
 int verb_attach(json_t *request);      /* attach.c */
 int verb_exec(json_t *request);        /* exec.c */
 int verb_layer_apply(json_t *request); /* layer.c */

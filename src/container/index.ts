@@ -16,6 +16,6 @@ export { logFile, runDirectory } from "./places";
 export { removeContainers } from "./remove";
 export { checkSecurityOptions } from "./security";
 export { EXIT_UNKNOWN } from "./settle";
-export { prepareStart, runContainer, type StartOptions, startContainer, startDetached } from "./start";
+export { runContainer, type StartOptions, startContainer, startDetached } from "./start";
 export { killContainer, type StopOptions, signalNumber, stopContainers } from "./stop";
 export { waitForContainer } from "./wait";

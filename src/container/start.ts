@@ -5,7 +5,7 @@
 import { closeSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../error";
-import { type Attach, becomeHelper, type LogTarget, type RunRequest, spawnRun, startAhead } from "../helper";
+import { type Attach, becomeHelper, type LogTarget, type RunRequest, spawnRun } from "../helper";
 import { type ContainerSpec, encodeConfig, parseBytes, runtimeConfig } from "../oci";
 import { type ContainerRow, type Context, makePrivateDirectory, markRunning } from "../state";
 import { prepareRootfs, type RootSource } from "../storage";
@@ -27,17 +27,7 @@ export type StartOptions = {
   /** Print the id when it has started. */
   printId: boolean;
   consoleSize: { height: number; width: number } | undefined;
-  /** From prepareStart(), for a start in this process. */
-  ahead?: number | undefined;
 };
-
-/**
- * Have the namespaces of a container made while it is still being worked out what it is: worth it where a start is certain to follow soon.
- * Another runtime makes its own.
- */
-export function prepareStart(context: Context, runtime: string): number | undefined {
-  return runtime === "" ? startAhead(context.paths.cache, context.host().mappings) : undefined;
-}
 
 /** Create and start in one: the row is written once, as running. Does not return. */
 export async function runContainer(
@@ -54,7 +44,7 @@ export async function runContainer(
     tellId(id); // first: a container whose id cannot be told is not made
     record(context, { ...asked, spec }, id, true);
   });
-  becomeHelper(context.paths.cache, "run", request, keptBy(request));
+  becomeHelper(context.paths.cache, "run", request, [request.lockFd]);
 }
 
 /** Start a container that was created before, or has ended. Does not return. */
@@ -66,12 +56,7 @@ export async function startContainer(
   options: StartOptions,
 ): Promise<never> {
   const request = await relaunch(context, row, spec, source, options);
-  becomeHelper(context.paths.cache, "run", request, keptBy(request));
-}
-
-/** The descriptors that a request names. */
-function keptBy(request: RunRequest): number[] {
-  return request.aheadFd === undefined ? [request.lockFd] : [request.lockFd, request.aheadFd];
+  becomeHelper(context.paths.cache, "run", request, [request.lockFd]);
 }
 
 /** Start a container in the background. Resolves with 0, or with the exit status of the failure, which has been reported. */
@@ -150,7 +135,6 @@ async function launch(
       bundle: directory,
       runDir: runDirectory(context, id),
       lockFd,
-      ...(options.ahead === undefined ? {} : { aheadFd: options.ahead }),
       rootfs,
       runtime,
       log,

@@ -4,7 +4,6 @@ import { EngineError } from "../error";
 import { helperPath } from "./binary";
 import { HelperError } from "./facts";
 import type {
-  AheadRequest,
   AttachRequest,
   CopyTreeRequest,
   ExecRequest,
@@ -13,7 +12,6 @@ import type {
   FeaturesRequest,
   LayerApplyReply,
   LayerApplyRequest,
-  Mappings,
   RemoveTreeRequest,
   RunRequest,
   UnshareRequest,
@@ -51,27 +49,6 @@ export function becomeHelper<V extends keyof Become>(
     execve(path, [`proa-${verb}`, verb, String(fd)], withoutBun());
   } catch (error) {
     throw new EngineError("helper", "start helper", path, error);
-  }
-}
-
-/**
- * Start a supervisor ahead of what it is to supervise: it makes the namespaces and has the id maps written while this process works out
- * the rest. Returns the descriptor for `aheadFd` of the request; when that is closed, with this process's end at the latest, the supervisor goes.
- */
-export function startAhead(cacheDir: string, mappings: Mappings): number {
-  const ORDER_FD = 4;
-  const request: AheadRequest = { mappings, orderFd: ORDER_FD };
-  const fd = requestFd(request);
-  try {
-    const child = Bun.spawn([helperPath(cacheDir), "ahead", "3"], {
-      argv0: "proa-supervise",
-      env: withoutBun(),
-      stdio: ["ignore", "ignore", "ignore", fd, "pipe"],
-    });
-    child.unref();
-    return child.stdio[ORDER_FD] as unknown as number;
-  } finally {
-    closeSync(fd);
   }
 }
 

@@ -1,5 +1,5 @@
 export { helperPath } from "./binary";
-export { becomeHelper, callHelper, type Running, spawnRun, startAhead, startHelper } from "./call";
+export { becomeHelper, callHelper, type Running, spawnRun, startHelper } from "./call";
 export { HelperError } from "./facts";
 export { type HostMappings, hostMappings, parseSubordinateIds } from "./mappings";
 export type * from "./protocol";

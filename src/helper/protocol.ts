@@ -43,8 +43,6 @@ export type RunRequest = {
   bundle: string;
   runDir: string;
   lockFd: number;
-  /** Leads to a supervisor that was started ahead. */
-  aheadFd?: number;
   rootfs: Rootfs;
   runtime: string | null;
   log: LogTarget | null;
@@ -56,9 +54,6 @@ export type RunRequest = {
   exitFile: string;
   seccompCache: string | null;
 };
-
-/** Descriptor numbers are those of the helper's process. */
-export type AheadRequest = { mappings: Mappings; orderFd: number };
 
 export type AttachRequest = {
   proa: string;

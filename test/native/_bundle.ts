@@ -167,8 +167,6 @@ export type Options = {
   env?: Record<string, string>;
   /** The helper's executable, if not the one under test. */
   helper?: string;
-  /** The end of a socket whose other end a supervisor has that was started ahead; closed by launch(). */
-  aheadFd?: number;
   /** A command in front of the helper's, which passes descriptors 3 and 4 on. */
   wrap?: string[];
 };
@@ -204,7 +202,6 @@ export function launch(args: string[], options: Options = {}) {
     bundle: place.bundle,
     runDir: place.runDir,
     lockFd: 3,
-    ...(options.aheadFd === undefined ? {} : { aheadFd: 5 }),
     rootfs: options.rootfs ?? overlay(place),
     runtime: options.runtime ?? null,
     log: null,
@@ -217,12 +214,11 @@ export function launch(args: string[], options: Options = {}) {
     seccompCache: options.seccompCache ?? null,
   });
   const child = Bun.spawn([...(options.wrap ?? []), options.helper ?? helperPath, "run", "4"], {
-    stdio: ["pipe", "pipe", "pipe", lockFd, fd, ...(options.aheadFd === undefined ? [] : [options.aheadFd])],
+    stdio: ["pipe", "pipe", "pipe", lockFd, fd],
     env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", ...options.env },
   });
   closeSync(fd);
   closeSync(lockFd);
-  if (options.aheadFd !== undefined) closeSync(options.aheadFd);
   return { child, place };
 }
 

@@ -1,4 +1,4 @@
-import { prepareStart, runContainer } from "../../container";
+import { runContainer } from "../../container";
 import { EngineError } from "../../error";
 import { defineCommand } from "../tree";
 import { attachArgs, consoleSize, parseDetachKeys, requireTerminal } from "./_attach-options";
@@ -59,7 +59,6 @@ export const command = defineCommand({
     const asked = specFrom(args, given, app.env, attached);
     const cidfile = claimCidfile(args.cidfile);
     try {
-      const ahead = prepareStart(app.context, args.runtime);
       const { source, imageId, spec } = await resolveSource(app, asked, args);
       const attach = { ...attached, detachKeys, sigProxy: args["sig-proxy"] && !args.tty };
       await runContainer(
@@ -70,7 +69,6 @@ export const command = defineCommand({
           attach: args.detach ? null : attach,
           printId: args.detach,
           consoleSize: args.tty ? consoleSize(app.io) : undefined,
-          ahead,
         },
         cidfile.write,
       );
