@@ -436,7 +436,7 @@ int verb_run(json_t *request)
 	if (client_pair(&ours, &theirs, &err) < 0)
 		return give_up(&run, &bundle->maps, &err);
 	run.attach.terminal = run.attach.hangs_up = bundle->terminal;
-	run.attach.owns_output = json_array_size(run.remove) > 0 && !bundle->terminal; /* --rm: the log goes with it */
+	run.attach.owns_output = json_array_size(run.remove) > 0; /* --rm: the log goes with it */
 	run.attach.object = run.id;
 	if (run.attached)
 		client_block_signals(&mask);

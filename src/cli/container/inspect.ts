@@ -1,6 +1,5 @@
 import { findContainer, inspectContainer } from "../../container";
-import { formatDocuments } from "../output/format";
-import { forEachTarget } from "../report";
+import { documentFlags, printDocuments } from "../_flags";
 import { defineCommand } from "../tree";
 
 export const command = defineCommand({
@@ -10,21 +9,12 @@ export const command = defineCommand({
     seeAlso: ["proa-ps(1)", "proa-inspect(1)"],
   },
   args: {
-    format: {
-      type: "string",
-      alias: "f",
-      valueHint: "FORMAT",
-      value: { suggest: ["json"] },
-      description: "json, or a Go template",
-    },
+    ...documentFlags,
     container: { type: "positional", rest: true, value: "container", description: "Name or id" },
   },
-  async run({ app, args }) {
-    const documents: unknown[] = [];
-    const status = await forEachTarget(app.io, args.container, async (name) => {
-      documents.push(inspectContainer(app.context, await findContainer(app.context, "inspect", name)));
-    });
-    app.io.stdout.write(await formatDocuments(documents, args.format));
-    return status;
+  run({ app, args }) {
+    return printDocuments(app, args.container, args.format, async (name) =>
+      inspectContainer(app.context, await findContainer(app.context, "inspect", name)),
+    );
   },
 });

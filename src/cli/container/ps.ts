@@ -1,5 +1,6 @@
 import { EXIT_UNKNOWN, findContainer, type ListedContainer, listContainers } from "../../container";
 import { EngineError } from "../../error";
+import { rowFlags } from "../_flags";
 import type { App } from "../app";
 import { type Filters, hasLabel, parseFilters, passesFilters } from "../output/filter";
 import { type Field, formatRows } from "../output/format";
@@ -67,12 +68,7 @@ export const command = defineCommand({
       description: "Only containers that match",
       details: `Keys: ${FILTERS.join(", ")}.`,
     },
-    format: {
-      type: "string",
-      valueHint: "FORMAT",
-      value: { suggest: ["json", "table"] },
-      description: "json, table, or a Go template",
-    },
+    ...rowFlags,
     last: {
       type: "int",
       alias: "n",
@@ -81,8 +77,6 @@ export const command = defineCommand({
       description: "Only the newest, whatever their status",
     },
     latest: { type: "boolean", alias: "l", description: "Only the newest one" },
-    "no-trunc": { type: "boolean", description: "Do not shorten" },
-    quiet: { type: "boolean", alias: "q", description: "Only ids" },
   },
   async run({ app, args }) {
     const { context, io } = app;

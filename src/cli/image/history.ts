@@ -1,4 +1,5 @@
 import { findImage, type HistoryLine, historyOf } from "../../image";
+import { rowFlags } from "../_flags";
 import { type Field, formatRows } from "../output/format";
 import { humanSize } from "../output/size";
 import { localTime, timeAgo } from "../output/time";
@@ -34,14 +35,7 @@ export const command = defineCommand({
     seeAlso: ["proa-images(1)"],
   },
   args: {
-    format: {
-      type: "string",
-      valueHint: "FORMAT",
-      value: { suggest: ["json", "table"] },
-      description: "json, table, or a Go template",
-    },
-    "no-trunc": { type: "boolean", description: "Do not shorten" },
-    quiet: { type: "boolean", alias: "q", description: "Only ids" },
+    ...rowFlags,
     image: { type: "positional", value: "image", description: "Name or id" },
   },
   async run({ app, args }) {

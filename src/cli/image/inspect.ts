@@ -1,6 +1,5 @@
 import { findImage, inspectImage } from "../../image";
-import { formatDocuments } from "../output/format";
-import { forEachTarget } from "../report";
+import { documentFlags, printDocuments } from "../_flags";
 import { defineCommand } from "../tree";
 
 export const command = defineCommand({
@@ -10,21 +9,12 @@ export const command = defineCommand({
     seeAlso: ["proa-images(1)", "proa-inspect(1)"],
   },
   args: {
-    format: {
-      type: "string",
-      alias: "f",
-      valueHint: "FORMAT",
-      value: { suggest: ["json"] },
-      description: "json, or a Go template",
-    },
+    ...documentFlags,
     image: { type: "positional", rest: true, value: "image", description: "Name or id" },
   },
-  async run({ app, args }) {
-    const documents: unknown[] = [];
-    const status = await forEachTarget(app.io, args.image, async (name) => {
-      documents.push(await inspectImage(app.context, findImage(app.context, name)));
-    });
-    app.io.stdout.write(await formatDocuments(documents, args.format));
-    return status;
+  run({ app, args }) {
+    return printDocuments(app, args.image, args.format, async (name) =>
+      inspectImage(app.context, findImage(app.context, name)),
+    );
   },
 });

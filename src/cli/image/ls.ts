@@ -1,5 +1,6 @@
 import { EngineError } from "../../error";
 import { type ImageSummary, listImages } from "../../image";
+import { rowFlags } from "../_flags";
 import { hasLabel, parseFilters, passesFilters } from "../output/filter";
 import { type Field, formatRows } from "../output/format";
 import { imageSize } from "../output/size";
@@ -60,14 +61,7 @@ export const command = defineCommand({
       description: "Only images that match",
       details: `Keys: ${FILTERS.join(", ")}.`,
     },
-    format: {
-      type: "string",
-      valueHint: "FORMAT",
-      value: { suggest: ["json", "table"] },
-      description: "json, table, or a Go template",
-    },
-    "no-trunc": { type: "boolean", description: "Do not shorten" },
-    quiet: { type: "boolean", alias: "q", description: "Only ids" },
+    ...rowFlags,
     name: {
       type: "positional",
       required: false,

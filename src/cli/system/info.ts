@@ -5,6 +5,7 @@ import { EngineError, reasonOf } from "../../error";
 import type { HostMappings } from "../../helper";
 import { countImages } from "../../image";
 import { selectDriver, zstdVersion } from "../../storage";
+import { documentFlags } from "../_flags";
 import { version } from "../_version";
 import type { App } from "../app";
 import { formatDocuments } from "../output/format";
@@ -48,13 +49,7 @@ export const command = defineCommand({
     ],
   },
   args: {
-    format: {
-      type: "string",
-      alias: "f",
-      valueHint: "FORMAT",
-      value: { suggest: ["json"] },
-      description: "json, or a Go template",
-    },
+    ...documentFlags,
   },
   async run({ app, args }) {
     const info = await gather(app);

@@ -1,9 +1,8 @@
 import { findContainer, inspectContainer } from "../../container";
 import { EngineError } from "../../error";
 import { findImage, inspectImage } from "../../image";
+import { documentFlags, printDocuments } from "../_flags";
 import type { App } from "../app";
-import { formatDocuments } from "../output/format";
-import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
 
 export const command = defineCommand({
@@ -17,13 +16,7 @@ export const command = defineCommand({
     seeAlso: ["proa-ps(1)", "proa-images(1)"],
   },
   args: {
-    format: {
-      type: "string",
-      alias: "f",
-      valueHint: "FORMAT",
-      value: { suggest: ["json"] },
-      description: "json, or a Go template",
-    },
+    ...documentFlags,
     type: {
       type: "string",
       valueHint: "TYPE",
@@ -32,13 +25,8 @@ export const command = defineCommand({
     },
     object: { type: "positional", rest: true, value: "container", description: "Name or id" },
   },
-  async run({ app, args }) {
-    const documents: unknown[] = [];
-    const status = await forEachTarget(app.io, args.object, async (name) => {
-      documents.push(await documentOf(app, name, args.type));
-    });
-    app.io.stdout.write(await formatDocuments(documents, args.format));
-    return status;
+  run({ app, args }) {
+    return printDocuments(app, args.object, args.format, async (name) => documentOf(app, name, args.type));
   },
 });
 

@@ -1,4 +1,5 @@
 import { arch, release } from "node:os";
+import { documentFlags } from "../_flags";
 import { version } from "../_version";
 import { formatDocuments } from "../output/format";
 import { defineCommand } from "../tree";
@@ -19,13 +20,7 @@ export const command = defineCommand({
     seeAlso: ["proa-info(1)"],
   },
   args: {
-    format: {
-      type: "string",
-      alias: "f",
-      valueHint: "FORMAT",
-      value: { suggest: ["json"] },
-      description: "json, or a Go template",
-    },
+    ...documentFlags,
   },
   async run({ app, args }) {
     const half = gather();
