@@ -2,6 +2,7 @@
 import { EngineError } from "../error";
 import type { ContainerSpec } from "../oci";
 import { type ContainerRow, type Context, insertContainer } from "../state";
+import { checkSpec } from "./check";
 import { checkName, randomId, randomName } from "./name";
 import { sweep } from "./settle";
 
@@ -62,6 +63,7 @@ export function record(context: Context, asked: NewContainer, id: string, starte
     });
   }
   if (asked.name !== "") checkName(asked.name);
+  checkSpec(spec);
   const now = context.now();
   for (let attempt = 0; ; attempt++) {
     const row: ContainerRow = {

@@ -7,7 +7,7 @@ import { type ContainerRow, type Context, containerSpec } from "../state";
 import { notRunning, openAlive } from "./alive";
 import { maxOpenFiles } from "./limits";
 import { containerDirectory, ownExecutable, runDirectory } from "./places";
-import { seccompFor } from "./security";
+import { seccompCacheOf } from "./security";
 import { lookUpUserIn } from "./user";
 
 export type ExecOptions = {
@@ -54,7 +54,7 @@ export function execInContainer(context: Context, row: ContainerRow, options: Ex
     stdin: options.stdin,
     detach: options.detach,
     attach: options.attach,
-    seccompCache: seccompFor(context, spec).cache,
+    seccompCache: seccompCacheOf(context, containerDirectory(context, row.id)),
   };
   becomeHelper(context.paths.cache, "exec", request);
 }

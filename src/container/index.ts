@@ -14,7 +14,7 @@ export { type ListedContainer, listContainers } from "./list";
 export { type LogLine, type LogOptions, type LogSink, readLog } from "./logs";
 export { logFile, runDirectory } from "./places";
 export { removeContainers } from "./remove";
-export { checkSecurityOptions } from "./security";
+export { storedSecurityOptions } from "./security";
 export { EXIT_UNKNOWN } from "./settle";
 export { runContainer, type StartOptions, startContainer, startDetached } from "./start";
 export { killContainer, type StopOptions, signalNumber, stopContainers } from "./stop";

@@ -67,10 +67,17 @@ function profileFrom(value: string): SeccompProfile {
   return parseSeccompProfile(text, value);
 }
 
-/** Refuse what is unknown or cannot be done, before anything is made. */
-export function checkSecurityOptions(options: string[]): void {
-  for (const option of options) {
-    if (/^(seccomp[=:].+|no-new-privileges([:=](true|false))?)$/.test(option)) continue;
+/**
+ * Options as they are stored: a profile's file becomes its content, so that the container stays what it was created as. Refuses what is unknown
+ * or cannot be done, before anything is made.
+ */
+export function storedSecurityOptions(options: string[]): string[] {
+  return options.map((option) => {
+    const file = /^seccomp[=:](.+)$/s.exec(option)?.[1];
+    if (file !== undefined && file !== "unconfined" && file !== "builtin") {
+      return `seccomp=${JSON.stringify(profileFrom(file))}`;
+    }
+    if (file !== undefined || /^no-new-privileges([:=](true|false))?$/.test(option)) return option;
     const label = /^(label|apparmor)[=:]/.exec(option);
     throw new EngineError(
       label ? "unsupported" : "invalid",
@@ -79,5 +86,15 @@ export function checkSecurityOptions(options: string[]): void {
       label ? "an unprivileged user cannot choose security labels" : "unknown option",
       { hint: "known: seccomp=FILE|unconfined|builtin, no-new-privileges" },
     );
-  }
+  });
+}
+
+/** Name of the annotation that says which filter a bundle has. */
+export const SECCOMP_ANNOTATION = "proa.seccomp";
+
+/** Where the compiled filter of a bundle is kept: by what is in the bundle, which a newer proa might not choose again. */
+export function seccompCacheOf(context: Context, directory: string): string | null {
+  const text = readFileSync(join(directory, "config.json"), "utf8");
+  const digest = new RegExp(`"${SECCOMP_ANNOTATION}":"([0-9a-f]{64})"`).exec(text)?.[1];
+  return digest === undefined ? null : join(context.paths.seccomp, `${digest}.bpf`);
 }

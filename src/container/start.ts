@@ -16,7 +16,7 @@ import { lockContainer } from "./lock";
 import { randomId } from "./name";
 import { containerDirectory, exitFile, logFile, ownExecutable, runDirectory } from "./places";
 import { runtimeProgram } from "./runtime";
-import { seccompFor } from "./security";
+import { SECCOMP_ANNOTATION, seccompFor } from "./security";
 import { sweep } from "./settle";
 import { noteUnfinished } from "./unfinished";
 import { lookUpUser } from "./user";
@@ -125,6 +125,7 @@ async function launch(
       consoleSize: options.consoleSize,
     });
     makeBindSources(spec);
+    if (seccomp) config.annotations[SECCOMP_ANNOTATION] = seccomp.digest;
     writeFileSync(join(directory, "config.json"), encodeConfig(config, seccomp), { mode: 0o600 });
     rmSync(exitFile(context, id), { force: true });
     commit();

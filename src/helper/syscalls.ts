@@ -107,6 +107,8 @@ export function pidfdSendSignal(pidfd: number, signal: number): boolean {
   throw error;
 }
 
+const LONGEST_POLL_MS = 0x7fff_ffff; // poll(2) takes an int
+
 /** Wait until `fd` is readable (a pidfd: the process has ended) or `timeoutMs` have passed (-1: for ever). */
 export function waitReadable(fd: number, timeoutMs: number): boolean {
   const POLLIN = 1;
@@ -114,9 +116,10 @@ export function waitReadable(fd: number, timeoutMs: number): boolean {
   for (;;) {
     const pollfd = new Int32Array([fd, POLLIN]); // struct pollfd: int fd; short events, revents
     const left = end === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(end - performance.now()));
-    const n = c().poll(ptr(pollfd), 1, left);
+    const n = c().poll(ptr(pollfd), 1, Math.min(left, LONGEST_POLL_MS));
     if (n > 0) return true;
-    if (n === 0) return false;
+    if (n === 0 && left <= LONGEST_POLL_MS) return false;
+    if (n === 0) continue;
     const error = lastError("poll");
     if (error.code !== "EINTR") throw error;
   }

@@ -151,6 +151,7 @@ function environment(spec: ContainerSpec, user: ResolvedUser, terminal: boolean,
   if (terminal) values.set("TERM", "xterm");
   for (const line of env) {
     const cut = line.indexOf("=");
+    if (cut < 1) continue; // an image may say anything; this says nothing
     values.set(line.slice(0, cut), line.slice(cut + 1));
   }
   if (!values.get("HOME")) values.set("HOME", user.home);

@@ -2,7 +2,13 @@
 import type { Database } from "bun:sqlite";
 import { type HostMappings, hostMappings } from "../helper";
 import { type Config, readConfig } from "./config";
-import { checkRuntimeDirectory, makePrivateDirectory, type Paths, resolvePaths } from "./paths";
+import {
+  checkRuntimeDirectory,
+  makePrivateDirectory,
+  type Paths,
+  resolvePaths,
+  shareWithContainers,
+} from "./paths";
 
 export type Context = {
   readonly env: Record<string, string | undefined>;
@@ -50,6 +56,7 @@ export function createContext(options: ContextOptions): Context {
     db: () => {
       if (!db) {
         makePrivateDirectory(paths.data, uid);
+        if (uid === 0) shareAsRoot(paths.data);
         checkRuntimeDirectory(paths, uid);
         const { openDatabase } = require("./database") as typeof import("./database");
         db = openDatabase(paths.database);
@@ -64,4 +71,15 @@ export function createContext(options: ContextOptions): Context {
       return host;
     },
   };
+}
+
+/** Root's data directory is open to the group of its containers' root only. Without subordinate ids there are none, and a start says so. */
+function shareAsRoot(path: string): void {
+  let gid: number | undefined;
+  try {
+    gid = hostMappings().mappings.gid.find(({ containerID }) => containerID === 0)?.hostID;
+  } catch {
+    return;
+  }
+  if (gid !== undefined) shareWithContainers(path, gid);
 }

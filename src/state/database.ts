@@ -1,5 +1,6 @@
 /** The one place that opens state.db. */
 import { Database } from "bun:sqlite";
+import { chmodSync } from "node:fs";
 import { dirname } from "node:path";
 import { EngineError } from "../error";
 import { migrations } from "./migrations";
@@ -39,6 +40,7 @@ function open(path: string): Database {
 }
 
 function migrate(db: Database, path: string): void {
+  chmodSync(path, 0o600); // before its journal is made, which takes the mode over: it holds what containers are given as secrets
   layReserve(dirname(path));
   db.run("PRAGMA journal_mode = WAL");
   db.transaction(() => {

@@ -1,5 +1,5 @@
 /** Where everything lies: the XDG base directories, and for root the system's own. */
-import { existsSync, lstatSync, mkdirSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { EngineError } from "../error";
@@ -80,6 +80,17 @@ export function makePrivateDirectory(path: string, uid: number, variable: Variab
     throw new EngineError("io", "create directory", path, error, { hint: hintFor(variable) });
   }
   if (!isPrivateDirectory(path, uid)) throw notPrivate(path, variable);
+}
+
+/**
+ * Root's containers run as its subordinate ids, who must pass through the data directory: open it to their group, and to nobody else.
+ * What lies in it (setuid programs of images, secrets in the database) is not for the host's other users.
+ */
+export function shareWithContainers(path: string, gid: number): void {
+  const stat = statSync(path);
+  if (stat.gid === gid && (stat.mode & 0o777) === 0o710) return;
+  chownSync(path, 0, gid);
+  chmodSync(path, 0o710);
 }
 
 /** Make the directories that those of living containers are made in, and see of each that it is ours alone. */

@@ -1,6 +1,6 @@
 /** The options that `run` and `create` share, and the ContainerSpec that they ask for. */
 import { readFileSync } from "node:fs";
-import { type AskedSpec, checkSecurityOptions, signalNumber } from "../../container";
+import { type AskedSpec, signalNumber, storedSecurityOptions } from "../../container";
 import { EngineError } from "../../error";
 import { parseBytes } from "../../oci";
 import type { Args, Values } from "../tree";
@@ -207,7 +207,6 @@ export function specFrom(
   env: Readonly<Record<string, string | undefined>>,
   attached: Attached,
 ): AskedSpec {
-  checkSecurityOptions(args["security-opt"]);
   checkTargets(args);
   if (args["stop-signal"] !== undefined) signalNumber(args["stop-signal"]);
   return {
@@ -240,12 +239,12 @@ export function specFrom(
       Privileged: false,
       CapAdd: args["cap-add"],
       CapDrop: args["cap-drop"],
-      SecurityOpt: args["security-opt"],
+      SecurityOpt: storedSecurityOptions(args["security-opt"]),
       GroupAdd: args["group-add"],
       Ulimits: args.ulimit.map(parseUlimit),
       Sysctls: Object.fromEntries(args.sysctl.map((line) => required("sysctl", line))),
       OomScoreAdj: args["oom-score-adj"] ?? null,
-      ShmSize: parseBytes("shm size", args["shm-size"]),
+      ShmSize: parseBytes("shm size", args["shm-size"]) || DEFAULT_SHM_BYTES,
       Tmpfs: Object.fromEntries(args.tmpfs.map(parseTmpfs)),
       ExtraHosts: args["add-host"],
       LogConfig: { Type: args["log-driver"], Config: logOptions(args) },
@@ -347,15 +346,21 @@ const ULIMITS = new Set(
 /** Without a limit, as Docker's API has it. */
 const UNLIMITED = -1;
 
+/** As Docker: 0 means the default, no container has an unlimited one. */
+const DEFAULT_SHM_BYTES = 64 << 20;
+
 function parseUlimit(text: string): { Name: string; Soft: number; Hard: number } {
   const [Name, value] = required("ulimit", text);
   if (!ULIMITS.has(Name)) throw new EngineError("invalid", "ulimit", text, `unknown limit "${Name}"`);
   const number = (part: string): number => {
     if (part === "-1" || part === "unlimited") return UNLIMITED;
     if (!/^\d+$/.test(part)) throw new EngineError("invalid", "ulimit", text, "expected NAME=SOFT[:HARD]");
-    return Number(part);
+    const limit = Number(part);
+    if (Number.isSafeInteger(limit)) return limit;
+    throw new EngineError("invalid", "ulimit", text, "the number is too large", { hint: "unlimited: -1" });
   };
-  const [soft = "", hard = soft] = value.split(":");
+  const [soft = "", hard = soft, ...rest] = value.split(":");
+  if (rest.length > 0) throw new EngineError("invalid", "ulimit", text, "expected NAME=SOFT[:HARD]");
   const limit = { Name, Soft: number(soft), Hard: number(hard) };
   const isAbove = limit.Hard !== UNLIMITED && (limit.Soft === UNLIMITED || limit.Soft > limit.Hard);
   if (isAbove) throw new EngineError("invalid", "ulimit", text, "the soft limit is above the hard one");
@@ -377,7 +382,8 @@ function checkTargets(args: CreateValues): void {
 }
 
 function parseTmpfs(text: string): [string, string] {
-  const [target = "", options = ""] = text.split(":", 2);
+  const [target = "", options = "", ...rest] = text.split(":");
+  if (rest.length > 0) throw new EngineError("invalid", "tmpfs", text, "expected TARGET[:OPTIONS]");
   if (!target.startsWith("/"))
     throw new EngineError("invalid", "tmpfs", text, "the target must be an absolute path");
   return [target, options];
