@@ -339,7 +339,13 @@ static bool read_cache(int fd, struct seccomp_filter *out)
 	}
 	out->code = (struct sock_filter *)(void *)bytes;
 	out->length = (unsigned short)((size_t)length / sizeof(struct sock_filter));
-	return true;
+	/* Every filter ends in a return. What a power cut has left, zeros for one, does not, and is compiled anew. */
+	if (BPF_CLASS(out->code[out->length - 1].code) == BPF_RET)
+		return true;
+	free(bytes);
+	out->code = NULL;
+	out->length = 0;
+	return false;
 }
 
 static int read_flags(json_t *array, unsigned int *out, struct err *err)
@@ -373,7 +379,7 @@ int seccomp_prepare(json_t *config, int cache_fd, const char *cache_path, struct
 	r = compile(config, out, err);
 	/* A cache that cannot be written costs time at the next start and is no failure. */
 	if (r == 0 && cache_path)
-		write_file_atomically(AT_FDCWD, cache_path, (const char *)out->code, out->length * sizeof(*out->code), false);
+		write_file_atomically(AT_FDCWD, cache_path, (const char *)out->code, out->length * sizeof(*out->code), true);
 	return r;
 }
 
