@@ -2,7 +2,7 @@
 import type { App } from "./app";
 import { formatDocuments } from "./output/format";
 import { forEachTarget } from "./report";
-import type { Args } from "./tree";
+import type { Args, StringArg } from "./tree";
 
 /** How rows are printed: `--format`, `--no-trunc`, `--quiet`. */
 export const rowFlags = {
@@ -15,6 +15,19 @@ export const rowFlags = {
   "no-trunc": { type: "boolean", description: "Do not shorten" },
   quiet: { type: "boolean", alias: "q", description: "Only ids" },
 } as const satisfies Args;
+
+/** `--filter KEY=VALUE`, repeatable. */
+export function filterFlag(keys: readonly string[], things: string) {
+  return {
+    type: "string",
+    alias: "f",
+    multiple: true,
+    valueHint: "KEY=VALUE",
+    value: { suggest: keys.map((key) => `${key}=`) },
+    description: `Only ${things} that match`,
+    details: `Keys: ${keys.join(", ")}.`,
+  } as const satisfies StringArg;
+}
 
 /** How documents are printed. */
 export const documentFlags = {

@@ -53,17 +53,24 @@ export type NewContainer = {
 
 const NAME_ATTEMPTS = 20;
 
-/** Record a container. `started` says that it is being started by the caller, who holds its lock. Throws `name-in-use`. */
-export function record(context: Context, asked: NewContainer, id: string, started: boolean): ContainerRow {
+/** Refuse what cannot be, before anything is made for it: no row, no directory, no source of a bind. */
+export function checkNew(asked: NewContainer): void {
   const { spec } = asked;
-  const command = [...spec.Entrypoint, ...spec.Cmd];
-  if (command.length === 0) {
+  if (spec.Entrypoint.length + spec.Cmd.length === 0) {
     throw new EngineError("invalid", "create container", spec.Image, "no command specified", {
       hint: "the image has no command of its own: give one behind the image's name",
     });
   }
   if (asked.name !== "") checkName(asked.name);
   checkSpec(spec);
+}
+
+/**
+ * Record a container that has been checked and whose host has its name. `started` says that it is being started by the caller, who holds its
+ * lock. Throws `name-in-use`.
+ */
+export function record(context: Context, asked: NewContainer, id: string, started: boolean): ContainerRow {
+  const { spec } = asked;
   const now = context.now();
   for (let attempt = 0; ; attempt++) {
     const row: ContainerRow = {
@@ -71,7 +78,7 @@ export function record(context: Context, asked: NewContainer, id: string, starte
       name: asked.name || randomName(attempt),
       image_id: asked.imageId,
       image_ref: spec.Image,
-      command: command.join(" "),
+      command: [...spec.Entrypoint, ...spec.Cmd].join(" "),
       created_ms: now,
       status: started ? "running" : "created",
       started_ms: started ? now : 0,
@@ -81,7 +88,7 @@ export function record(context: Context, asked: NewContainer, id: string, starte
       auto_remove: spec.HostConfig.AutoRemove ? 1 : 0,
     };
     try {
-      insertContainer(context.db(), row, JSON.stringify(withHostname(spec, id)));
+      insertContainer(context.db(), row, JSON.stringify(spec));
       return row;
     } catch (error) {
       const taken = error instanceof EngineError && error.code === "name-in-use";
@@ -92,6 +99,8 @@ export function record(context: Context, asked: NewContainer, id: string, starte
 
 /** Create a container that is not started. */
 export async function createContainer(context: Context, asked: NewContainer): Promise<ContainerRow> {
+  checkNew(asked);
   await sweep(context); // a `--rm` container that has just ended may hold the name
-  return record(context, asked, randomId(), false);
+  const id = randomId();
+  return record(context, { ...asked, spec: withHostname(asked.spec, id) }, id, false);
 }

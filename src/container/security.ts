@@ -12,6 +12,7 @@ import {
   hostPlatform,
   parseSeccompProfile,
   type ResolvedSeccomp,
+  type RuntimeConfig,
   resolveSeccomp,
   type SeccompProfile,
 } from "../oci";
@@ -94,7 +95,7 @@ export const SECCOMP_ANNOTATION = "proa.seccomp";
 
 /** Where the compiled filter of a bundle is kept: by what is in the bundle, which a newer proa might not choose again. */
 export function seccompCacheOf(context: Context, directory: string): string | null {
-  const text = readFileSync(join(directory, "config.json"), "utf8");
-  const digest = new RegExp(`"${SECCOMP_ANNOTATION}":"([0-9a-f]{64})"`).exec(text)?.[1];
+  const config = JSON.parse(readFileSync(join(directory, "config.json"), "utf8")) as RuntimeConfig;
+  const digest = config.annotations[SECCOMP_ANNOTATION];
   return digest === undefined ? null : join(context.paths.seccomp, `${digest}.bpf`);
 }

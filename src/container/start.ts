@@ -9,7 +9,7 @@ import { type Attach, becomeHelper, type LogTarget, type RunRequest, spawnRun } 
 import { type ContainerSpec, encodeConfig, parseBytes, runtimeConfig } from "../oci";
 import { type ContainerRow, type Context, makePrivateDirectory, markRunning } from "../state";
 import { prepareRootfs, type RootSource } from "../storage";
-import { type NewContainer, record, withHostname } from "./create";
+import { checkNew, type NewContainer, record, withHostname } from "./create";
 import { hostFiles } from "./files";
 import { maxOpenFiles } from "./limits";
 import { lockContainer } from "./lock";
@@ -37,6 +37,7 @@ export async function runContainer(
   options: StartOptions,
   tellId: (id: string) => void = () => {},
 ): Promise<never> {
+  checkNew(asked);
   await sweep(context); // a `--rm` container that has just ended may hold the name
   const id = randomId();
   const spec = withHostname(asked.spec, id);

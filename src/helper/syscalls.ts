@@ -47,7 +47,6 @@ function cString(text: string): Buffer {
 export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
-export const LOCK_UN = 8;
 
 /** Lock the open file description behind `fd`. Returns false where LOCK_NB finds it locked by another. */
 export function flock(fd: number, operation: number): boolean {

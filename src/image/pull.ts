@@ -46,8 +46,6 @@ import { lookUpImage, type StoredImage, suits } from "./stored";
 /** When the registry is asked: always, if the image is not here, never, or always but without an error if it cannot be reached. */
 export type PullPolicy = "always" | "missing" | "never" | "newer";
 
-export const pullPolicies: readonly PullPolicy[] = ["always", "missing", "never", "newer"];
-
 export type PullOptions = {
   /** Default: always. */
   policy?: PullPolicy;

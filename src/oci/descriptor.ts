@@ -33,7 +33,6 @@ const layerForm =
   /^application\/vnd\.(?:oci\.image\.layer(?:\.nondistributable)?\.v1\.tar(?:\+gzip|\+zstd)?|docker\.image\.rootfs\.(?:foreign\.)?diff\.tar(?:\.gzip|\.zstd|\.zst)?)$/;
 
 export const isIndexType = (mediaType: string): boolean => indexTypes.includes(mediaType);
-export const isManifestType = (mediaType: string): boolean => manifestTypes.includes(mediaType);
 export const isConfigType = (mediaType: string): boolean => configTypes.includes(mediaType);
 export const isLayerType = (mediaType: string): boolean => layerForm.test(mediaType);
 

@@ -15,7 +15,6 @@ export {
   type Descriptor,
   isIndexType,
   isLayerType,
-  isManifestType,
   manifestTypes,
   mediaTypes,
 } from "./descriptor";

@@ -1,6 +1,6 @@
 import { EXIT_UNKNOWN, findContainer, type ListedContainer, listContainers } from "../../container";
 import { EngineError } from "../../error";
-import { rowFlags } from "../_flags";
+import { filterFlag, rowFlags } from "../_flags";
 import type { App } from "../app";
 import { type Filters, hasLabel, parseFilters, passesFilters } from "../output/filter";
 import { type Field, formatRows } from "../output/format";
@@ -59,15 +59,7 @@ export const command = defineCommand({
   },
   args: {
     all: { type: "boolean", alias: "a", description: "List those that do not run, too" },
-    filter: {
-      type: "string",
-      alias: "f",
-      multiple: true,
-      valueHint: "KEY=VALUE",
-      value: { suggest: FILTERS.map((key) => `${key}=`) },
-      description: "Only containers that match",
-      details: `Keys: ${FILTERS.join(", ")}.`,
-    },
+    filter: filterFlag(FILTERS, "containers"),
     ...rowFlags,
     last: {
       type: "int",

@@ -1,6 +1,6 @@
 import { EngineError } from "../../error";
 import { type ImageSummary, listImages } from "../../image";
-import { rowFlags } from "../_flags";
+import { filterFlag, rowFlags } from "../_flags";
 import { hasLabel, parseFilters, passesFilters } from "../output/filter";
 import { type Field, formatRows } from "../output/format";
 import { imageSize } from "../output/size";
@@ -52,15 +52,7 @@ export const command = defineCommand({
   args: {
     all: { type: "boolean", alias: "a", description: "List all images; proa keeps none that are hidden" },
     digests: { type: "boolean", description: "Show the digests" },
-    filter: {
-      type: "string",
-      alias: "f",
-      multiple: true,
-      valueHint: "KEY=VALUE",
-      value: { suggest: FILTERS.map((key) => `${key}=`) },
-      description: "Only images that match",
-      details: `Keys: ${FILTERS.join(", ")}.`,
-    },
+    filter: filterFlag(FILTERS, "images"),
     ...rowFlags,
     name: {
       type: "positional",

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { missing, useTiny } from "../../harness";
 
@@ -28,6 +28,23 @@ describe.skipIf(missing !== null)(`what create and run refuse${missing ? ` (${mi
     expect(result.stderr).toContain(words);
     expect(result.exitCode).toBe(125);
     expect(await place.engine.ok(["ps", "-aq"])).toBe("");
+  });
+
+  test("run refuses before it makes the source of a bind", async () => {
+    const source = join(place.engine.sandbox.directory, "never");
+    const result = await place.engine.proa([
+      "run",
+      "--rm",
+      "-v",
+      `${source}:/b`,
+      "--hostname",
+      "a b",
+      place.tiny,
+      "true",
+    ]);
+    expect(result.stderr).toContain("hostname: ");
+    expect(result.exitCode).toBe(125);
+    expect(existsSync(source)).toBe(false);
   });
 
   test("--shm-size 0 is the default, not no limit", async () => {
