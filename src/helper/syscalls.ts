@@ -146,5 +146,11 @@ export function openInRoot(root: number, path: string): number {
     BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS),
   ]);
   const file = cString(path);
-  return checked("openat2", c().syscall(SYS_openat2, root, ptr(file), ptr(how), how.byteLength));
+  for (;;) {
+    const fd = Number(c().syscall(SYS_openat2, root, ptr(file), ptr(how), how.byteLength));
+    if (fd >= 0) return fd;
+    const error = lastError("openat2");
+    // EAGAIN: a rename or mount anywhere on the host raced with the resolution of ".."
+    if (error.code !== "EAGAIN" && error.code !== "EINTR") throw error;
+  }
 }
