@@ -218,12 +218,13 @@ static void settle(const struct afterwards *after, const struct record *record)
 
 	if (!is_removed(after, after->exit_file))
 		write_record(after, record);
-	unlinkat(after->lock_fd, SUPERVISOR_SOCKET, 0);
-	unlinkat(after->lock_fd, SUPERVISOR_STATE, 0);
 	for (size_t i = 0; i < after->n_remove; i++)
 		removed = remove_tree(after, after->remove[i]) && removed;
 	if (!removed && is_removed(after, after->exit_file))
 		write_record(after, record);
+	/* as late as can be: who still connects is told the end by relay_finish(), who comes later finds the lock free in a moment */
+	unlinkat(after->lock_fd, SUPERVISOR_SOCKET, 0);
+	unlinkat(after->lock_fd, SUPERVISOR_STATE, 0);
 	if (removed && after->n_remove > 0)
 		tree_remove(after->run_dir, NULL);
 	flock(after->lock_fd, LOCK_UN);

@@ -1,7 +1,7 @@
 /** Waiting for a container's end. */
 import { closeSync, constants, openSync } from "node:fs";
 import { EngineError } from "../error";
-import type { ContainerRow, Context } from "../state";
+import { type ContainerRow, type Context, waitUnlocked } from "../state";
 import { findContainer } from "./find";
 import { runDirectory } from "./places";
 import { EXIT_UNKNOWN } from "./settle";
@@ -15,8 +15,11 @@ const EXIT_FRAME = 33;
  * which leave nothing behind. Throws `internal` where nobody saw the end.
  */
 export async function waitForContainer(context: Context, row: ContainerRow): Promise<number> {
-  const told = row.status === "running" ? await exitFromSupervisor(runDirectory(context, row.id)) : null;
-  if (told !== null) return told;
+  if (row.status === "running") {
+    const told = await exitFromSupervisor(runDirectory(context, row.id));
+    if (told !== null) return told;
+    waitUnlocked(runDirectory(context, row.id)); // it was about to end: what it records counts from here on
+  }
   const ended = await findContainer(context, "wait", row.id);
   if (ended.exit_code === EXIT_UNKNOWN) {
     throw new EngineError("internal", "wait", row.name, ended.error, { exitCode: 1 });

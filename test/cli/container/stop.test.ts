@@ -297,6 +297,16 @@ describe.skipIf(missing !== null)("the end of a container", () => {
     expect(await engine.ok(["wait", "web"])).toBe("8");
   });
 
+  test("wait tells the recorded status where the supervisor can no longer be asked", async () => {
+    const id = await detach(place, "web", polite("TERM", 8));
+    await printed(place, "web", "ready");
+    rmSync(join(engine.sandbox.runtimeDir, "proa/containers", id, "attach.sock"));
+    const waiter = engine.start(["wait", "web"]);
+    process.kill(supervisorOf(place, id), "SIGTERM");
+    expect(await waiter.stdout.text()).toBe("8\n");
+    expect(await waiter.exited).toBe(0);
+  });
+
   test("after a reboot, when the run directory is gone, the container has ended and starts again", async () => {
     await detach(place, "web");
     for (const { pid } of processesOf(engine.sandbox)) process.kill(pid, "SIGKILL");
