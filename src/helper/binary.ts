@@ -7,6 +7,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   statSync,
@@ -17,6 +18,9 @@ import { basename, dirname, join } from "node:path";
 import helper from "../../native/build/proa-helper" with { type: "file" };
 import { EngineError } from "../error";
 import { memfdCreate } from "./syscalls";
+
+/** Helpers of other builds that nobody has extracted for so long are cleared away. */
+const OLD_MS = 30 * 24 * 3600 * 1000;
 
 let found: string | undefined;
 
@@ -36,6 +40,7 @@ function extracted(cacheDir: string): string {
   const bytes = readFileSync(helper);
   try {
     writeExecutable(path, bytes);
+    clearOld(dirname(path), basename(path));
     if (isUsable(path, bytes.length)) return path;
   } catch {
     // the memory copy below needs no directory; its own failure is reported
@@ -69,6 +74,15 @@ function writeExecutable(path: string, bytes: Buffer): void {
     closeSync(fd);
   }
   renameSync(temporary, path);
+}
+
+/** Remove what earlier builds, and writers that were killed, have left. One that is in use somewhere runs on without its name. */
+function clearOld(directory: string, current: string): void {
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name);
+    if (name === current || !name.startsWith("proa-helper")) continue;
+    if (Date.now() - statSync(path).mtimeMs > OLD_MS) unlinkSync(path);
+  }
 }
 
 function inMemory(bytes: Buffer): string {

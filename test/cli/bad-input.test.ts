@@ -1,6 +1,6 @@
 /** What can be wrong around proa: each a clear error, nothing left behind. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, unlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { proaPath, useEngine } from "../harness";
 
@@ -84,6 +84,20 @@ describe("proa", () => {
     unlinkSync(path); // the supervisor may still be about to exit: writing to the file itself would be refused
     writeFileSync(path, "", { mode: 0o700 });
     await engine.ok(HELLO);
+  });
+
+  test("helpers of builds long gone are cleared away when a new one is put beside them, recent ones stay", async () => {
+    await engine.ok(HELLO);
+    const cache = join(engine.sandbox.cacheHome, "proa");
+    const [current = ""] = [...new Bun.Glob("proa-helper*").scanSync(cache)];
+    const [old, recent] = [join(cache, "proa-helper-longgone"), join(cache, "proa-helper-yesterday")];
+    for (const path of [old, recent]) writeFileSync(path, "", { mode: 0o700 });
+    utimesSync(old, 1, 1);
+    unlinkSync(join(cache, current));
+    await engine.ok(HELLO);
+    expect([...new Bun.Glob("proa-helper*").scanSync(cache)].toSorted()).toEqual(
+      [current, "proa-helper-yesterday"].toSorted(),
+    );
   });
 
   test("leaves nothing behind after all this", () => engine.assertNothingLeft());
