@@ -5,6 +5,7 @@ import { makeImage, processesOf, pushImage, type Registry, tinyImage } from "../
 import { bigImage } from "./big-image";
 import type { BenchEngine } from "./engines";
 import { type Contender, floorProgram, inTurn, type Medians, type Sample, timed } from "./measure";
+import { network } from "./network";
 
 export type Bench = {
   engines: BenchEngine[];
@@ -16,14 +17,19 @@ export type Bench = {
 
 export type Row = {
   figure: string;
-  unit: "ms" | "KiB" | "MiB";
+  unit: "ms" | "µs" | "KiB" | "MiB" | "Gbit/s" | "1/s";
   floor: number | undefined;
   values: Record<string, number>;
   /** What the project promises: at most so many times the floor, or an absolute value of the unit. */
   goal: string;
 };
 
-export type Figure = { name: string; measure: (bench: Bench) => Promise<Row[]> };
+export type Figure = {
+  name: string;
+  /** Names beside the engines' that its rows have values of. */
+  columns?: string[];
+  measure: (bench: Bench) => Promise<Row[]>;
+};
 
 const TINY = "tiny:latest";
 const FLOOR = "floor";
@@ -324,7 +330,7 @@ const pull: Figure = {
   },
 };
 
-export const figures: readonly Figure[] = [run, exec, ps, images, memory, together, pull];
+export const figures: readonly Figure[] = [run, exec, ps, images, memory, together, pull, network];
 
 /** Every engine has the tiny image and has run it. A peer that does not work here is left out, with a warning. */
 export async function prepare(bench: Bench): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- [--alone] [-n ROUNDS] [FIGURE…]`: medians of interleaved samples, beside the floor measured in the same minutes, as a
  * markdown table. podman stands beside proa where it is installed,
- * unless --alone. Figures: run exec ps images memory together pull.
+ * unless --alone. Figures: run exec ps images memory together pull network.
  */
 import { mkdtempSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
@@ -30,12 +30,17 @@ function number(value: number | undefined): string {
   return value >= 100 ? value.toFixed(0) : value.toFixed(1);
 }
 
+/** Times of a floor are above 1, shares of it below. */
+function ratio(value: number): string {
+  return value.toFixed(value < 1 ? 2 : 1);
+}
+
 /** One line of the table: value and ratio to the floor of each engine. */
 function line({ figure, unit, floor, values, goal }: Row, engines: readonly string[]): string {
   const cells = engines.map((name) => {
     const value = values[name];
     if (value === undefined) return "";
-    return floor === undefined ? number(value) : `${number(value)} (${(value / floor).toFixed(1)} ×)`;
+    return floor === undefined ? number(value) : `${number(value)} (${ratio(value / floor)} ×)`;
   });
   return `| ${figure} | ${unit} | ${number(floor)} | ${cells.join(" | ")} | ${goal} |`;
 }
@@ -47,10 +52,14 @@ const bench: Bench = { engines, registry, scratch: mkdtempSync(join(tmpdir(), "b
 const table: string[] = [];
 try {
   await prepare(bench);
-  const engineNames = engines.map(({ name }) => name);
+  const wanted = figures.filter(({ name }) => names.length === 0 || names.includes(name));
+  const engineNames = [
+    ...engines.map(({ name }) => name),
+    ...new Set(wanted.flatMap(({ columns = [] }) => columns)),
+  ];
   table.push(`| figure | unit | floor | ${engineNames.join(" | ")} | goal |`);
   table.push(`|---|---|---|${engineNames.map(() => "---|").join("")}---|`);
-  for (const figure of figures.filter(({ name }) => names.length === 0 || names.includes(name))) {
+  for (const figure of wanted) {
     process.stderr.write(`==> ${figure.name}\n`);
     try {
       for (const row of await figure.measure(bench)) table.push(line(row, engineNames));

@@ -63,7 +63,7 @@ function cpuTicks(): { busy: number; idle: number } {
 }
 
 /** Give the machine up to a second to fall idle: what the sample before left to do is not the next one's. */
-async function settle(): Promise<void> {
+export async function settle(): Promise<void> {
   for (let tries = 0; tries < 10; tries++) {
     const before = cpuTicks();
     await Bun.sleep(100);

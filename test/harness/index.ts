@@ -26,6 +26,7 @@ export {
   writeLayout,
 } from "./image";
 export { debianImage, debianMissing, prepareDebian, tinyImage, tinyLayer, tinyMissing } from "./images";
+export { netImage, netMissing, useNet } from "./net-image";
 export { type Pty, startPty } from "./pty";
 export { type Registry, registryMissing, startRegistry, useRegistry } from "./registry";
 export {
