@@ -32,6 +32,8 @@ struct launch {
 	pid_t pid, between;         /* the process, and the one that forked it for us (0: none) */
 	int pidfd, console;
 	struct fuse fuse;
+	struct container_network *network; /* or NULL */
+	int netns;                  /* the container's, until its netlink socket has come, too */
 };
 
 static void reap(pid_t pid)
@@ -42,7 +44,7 @@ static void reap(pid_t pid)
 
 static void launch_close(struct launch *launch)
 {
-	const int fds[] = { launch->request, launch->socket, launch->cache, launch->stage_socket };
+	const int fds[] = { launch->request, launch->socket, launch->cache, launch->stage_socket, launch->netns };
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
 		if (fds[i] >= 0)
@@ -204,12 +206,24 @@ static int launch_finish(struct launch *launch, const struct bundle *maps, const
 			else
 				send_go(launch);
 			break;
+		case STAGE_NETNS:
+			launch->netns = fd;
+			break;
+		case STAGE_NETLINK:
+			r = launch->network->attach(launch->network, launch->pid, launch->netns, fd, err);
+			launch->netns = -1;
+			break;
 		case STAGE_CONSOLE:
 			launch->console = fd;
 			break;
 		case STAGE_FUSE:
 			r = fuse_start(&launch->fuse, rootfs, launch->pid, fd, err);
 			close(fd);
+			break;
+		case STAGE_CONNECTED:
+			r = launch->network->await(launch->network, err);
+			if (r == 0)
+				send_go(launch);
 			break;
 		case STAGE_EXECUTING:
 			executing = true;
@@ -247,6 +261,7 @@ static struct launch launch_init(const struct bundle *bundle, const char *seccom
 {
 	return (struct launch){
 		.bundle = bundle, .join_user = -1, .request = -1, .socket = -1, .stage_socket = -1, .pidfd = -1, .console = -1, .fuse = FUSE_NONE,
+		.netns = -1,
 		.cache = seccomp_cache ? seccomp_open_cache(seccomp_cache) : -1,
 	};
 }
@@ -285,15 +300,20 @@ int container_start(const struct container_request *request, struct container *o
 		r = give_directories(request, err);
 	if (r == 0 && mkdir(bundle->root, 0755) < 0 && errno != EEXIST)
 		r = err_set(err, errno, "create directory", bundle->root);
+	if (r == 0 && request->network && !(namespaces.fresh & CLONE_NEWNET))
+		r = err_setf(err, 0, "read bundle", "linux.namespaces", "networks, but no network namespace of its own");
+	launch.network = request->network;
 	if (r == 0)
-		r = launch_open(&launch, json_pack("{s:s,s:O,s:n,s:s*,s:i,s:i,s:s*,s:s}", "bundle", bundle->dir, "rootfs",
+		r = launch_open(&launch, json_pack("{s:s,s:O,s:n,s:s*,s:i,s:i,s:s*,s:s,s:b}", "bundle", bundle->dir, "rootfs",
 			request->rootfs->json, "process", "seccompCache", request->seccomp_cache, "seccompFd", launch.cache,
-			"pidfd", -1, "runtime", request->runtime, "runDir", request->run_dir), err);
+			"pidfd", -1, "runtime", request->runtime, "runDir", request->run_dir, "network", request->network != NULL), err);
 	/* With namespaces to be joined first, the stage does that, and forks. */
 	direct = namespaces.n_paths == 0 || request->runtime;
 	if (r == 0)
 		r = launch_start(&launch, direct ? namespaces.fresh & STAGE_EARLY : 0,
 			bundle->terminal ? NULL : request->stdio, kept, err);
+	if (r == 0 && launch.network)
+		r = launch.network->begin(launch.network, err);
 	if (r == 0 && direct && (namespaces.fresh & CLONE_NEWUSER))
 		r = write_maps(&launch, bundle, err);
 	if (r == 0)
@@ -324,9 +344,9 @@ int container_join(const struct join_request *request, pid_t *pid, int *pidfd, i
 	if (r == 0 && ((namespaces.fresh | namespaces.joined) & CLONE_NEWUSER))
 		launch.join_user = request->pidfd;
 	if (r == 0)
-		r = launch_open(&launch, json_pack("{s:s,s:n,s:O,s:s*,s:i,s:i,s:s*,s:s*}", "bundle", request->bundle->dir, "rootfs", "process",
+		r = launch_open(&launch, json_pack("{s:s,s:n,s:O,s:s*,s:i,s:i,s:s*,s:s*,s:b}", "bundle", request->bundle->dir, "rootfs", "process",
 		request->process, "seccompCache", request->seccomp_cache, "seccompFd", launch.cache, "pidfd",
-		request->pidfd, "runtime", runtime, "runDir", request->run_dir), err);
+		request->pidfd, "runtime", runtime, "runDir", request->run_dir, "network", 0), err);
 	if (r == 0)
 		r = launch_start(&launch, 0, terminal ? NULL : request->stdio, kept, err);
 	if (r == 0)

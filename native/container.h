@@ -15,6 +15,16 @@
 struct bundle;  /* bundle.h: config.json parsed and checked */
 struct rootfs;  /* mount.h: ROOTFS of the request */
 
+/* Who connects a container's new network namespace, while the container goes on being made. Each returns 0, or -errno with ERR: it is not started then. */
+struct container_network {
+	/* Its first process was forked. */
+	int (*begin)(struct container_network *network, struct err *err);
+	/* The namespace is behind NETNS, NETLINK is a NETLINK_ROUTE socket in it; both are taken. PID is in its user namespace, and in it but for another runtime's. */
+	int (*attach)(struct container_network *network, pid_t pid, int netns, int netlink, struct err *err);
+	/* Nothing is left to do but to execute the process: return when it is connected. */
+	int (*await)(struct container_network *network, struct err *err);
+};
+
 /* What a container is started with. Descriptors stay the caller's. */
 struct container_request {
 	const struct bundle *bundle;
@@ -22,6 +32,7 @@ struct container_request {
 	const char *runtime;       /* NULL, or the OCI runtime to run the bundle with */
 	const char *seccomp_cache; /* NULL, or the file of the compiled filter */
 	const char *run_dir;
+	struct container_network *network; /* NULL: it stays as it was made, with loopback only */
 	int stdio[3];              /* the process's 0, 1, 2; ignored with a terminal */
 };
 

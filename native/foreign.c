@@ -17,15 +17,19 @@
 
 #include "util.h"
 
-/* Copy CONFIG without its user namespace and with the root file system that is mounted already. */
-static json_t *derive(const struct bundle *bundle)
+/* Copy CONFIG without its user namespace and with the root file system, and the network, that are there already. */
+static json_t *derive(const struct foreign *foreign)
 {
+	const struct bundle *bundle = foreign->bundle;
 	json_t *config = json_deep_copy(bundle->config), *linux_config = json_object_get(config, "linux");
 	json_t *namespaces = json_object_get(linux_config, "namespaces");
 
 	for (size_t i = json_array_size(namespaces); i-- > 0;) {
-		const char *type = json_string_value(json_object_get(json_array_get(namespaces, i), "type"));
+		json_t *entry = json_array_get(namespaces, i);
+		const char *type = json_string_value(json_object_get(entry, "type"));
 
+		if (type && foreign->network && strcmp(type, "network") == 0)
+			json_object_set_new(entry, "path", json_string(foreign->network));
 		if (type && strcmp(type, "user") == 0)
 			json_array_remove(namespaces, i);
 	}
@@ -73,7 +77,7 @@ int foreign_prepare(const struct foreign *foreign, struct err *err)
 		r = make_directory(bundle, err);
 	if (r < 0)
 		return r;
-	config = derive(foreign->bundle);
+	config = derive(foreign);
 	text = json_dumps(config, JSON_COMPACT);
 	json_decref(config);
 	r = text ? write_file_atomically(AT_FDCWD, file, text, strlen(text), false) : -ENOMEM;

@@ -11,8 +11,11 @@
 struct foreign {
 	const char *runtime; /* absolute path */
 	const struct bundle *bundle;
-	const char *run_dir; /* absolute; "oci" and "bundle" below it are ours */
+	const char *run_dir; /* absolute; "oci", "bundle" and FOREIGN_NETWORK below it are ours */
+	const char *network; /* NULL, or the path of a network namespace to take instead of a new one */
 };
+
+#define FOREIGN_NETWORK "netns"
 
 /*
  * As root of the new user namespace, in a mount namespace of our own: write the bundle that is left when the user

@@ -28,14 +28,18 @@ static const struct verb {
 	{ "attach", verb_attach, true },
 	{ "exec", verb_exec, true },
 	{ "unshare", verb_unshare, true },
+	{ "netd", verb_netd, true },
 	{ "layer-apply", verb_layer_apply, false },
 	{ "remove-tree", verb_remove_tree, false },
 	{ "copy-tree", verb_copy_tree, false },
 	{ "features", verb_features, false },
+	{ "netd-probe", verb_netd_probe, false },
+	{ "netd-status", verb_netd_status, false },
+	{ "network-reload", verb_network_reload, false },
 };
 
 /* Keys of a request whose value is a descriptor that the caller left open for us. */
-static const char *const descriptor_keys[] = { "lockFd", "layerFd" };
+static const char *const descriptor_keys[] = { "lockFd", "layerFd", "listenFd", "netns" };
 
 static void drop_bun_variables(void)
 {
@@ -59,6 +63,11 @@ static void open_standard_streams(void)
 		close(fd);
 }
 
+static int compare_numbers(const void *a, const void *b)
+{
+	return *(const int *)a < *(const int *)b ? -1 : *(const int *)a > *(const int *)b;
+}
+
 /* Close every descriptor above 2 that REQUEST does not name. */
 static void close_unnamed(json_t *request)
 {
@@ -73,12 +82,7 @@ static void close_unnamed(json_t *request)
 		if (fd > STDERR_FILENO && fd < INT_MAX)
 			kept[n++] = (int)fd;
 	}
-	if (n == 2 && kept[0] > kept[1]) {
-		int first = kept[1];
-
-		kept[1] = kept[0];
-		kept[0] = first;
-	}
+	qsort(kept, n, sizeof(*kept), compare_numbers);
 	for (size_t i = 0; i < n; i++) {
 		if ((unsigned int)kept[i] > next)
 			syscall(SYS_close_range, next, (unsigned int)kept[i] - 1, 0);

@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util.h"
@@ -131,6 +134,29 @@ int namespaces_unshare(unsigned int flags, struct err *err)
 	return err_set(err, code, "create namespaces", "");
 }
 
+/*
+ * Where a user namespace is to be joined, FD may be a network namespace: its owner is meant then, in which there are the rights to join it.
+ * Return: 0 with *FD exchanged, or -errno with ERR.
+ */
+static int take_owner(int *fd, const char *path, struct err *err)
+{
+	int type = ioctl(*fd, NS_GET_NSTYPE), owner;
+	struct stat ours, theirs;
+
+	if (type == CLONE_NEWUSER)
+		return 0;
+	if (type != CLONE_NEWNET)
+		return err_setf(err, 0, "join network namespace", path, "it is no network namespace");
+	owner = ioctl(*fd, NS_GET_USERNS);
+	if (owner < 0)
+		return err_set(err, errno, "join namespace", path);
+	close(*fd);
+	*fd = owner;
+	if (stat("/proc/self/ns/user", &ours) == 0 && fstat(owner, &theirs) == 0 && ours.st_ino == theirs.st_ino)
+		return err_setf(err, EPERM, "join network namespace", path, "it was made by root: only root can join it");
+	return 0;
+}
+
 int namespaces_join(const struct namespaces *namespaces, struct err *err)
 {
 	int fds[NAMESPACE_TYPES], r = 0;
@@ -141,6 +167,8 @@ int namespaces_join(const struct namespaces *namespaces, struct err *err)
 		fds[opened] = open(namespaces->paths[opened].path, O_RDONLY | O_CLOEXEC);
 		if (fds[opened] < 0)
 			r = err_set(err, errno, "open namespace", namespaces->paths[opened].path);
+		else if (namespaces->paths[opened].flag == CLONE_NEWUSER)
+			r = take_owner(&fds[opened], namespaces->paths[opened].path, err);
 	}
 	for (unsigned int i = 0; i < namespaces->n_paths && r == 0; i++)
 		if (setns(fds[i], namespaces->paths[i].flag) < 0)

@@ -2,8 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
-#include <malloc.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -15,8 +14,9 @@
 #include <sys/wait.h>
 #include <termios.h>
 
+#include "idle.h"
+#include "relay_internal.h"
 #include "util.h"
-#include "wire.h"
 
 #define BUFFER_BYTES (64 << 10)      /* a pipe's default size: one read empties it */
 #define SPLICE_FROM_BYTES (16 << 10) /* less than this is copied sooner than spliced */
@@ -25,34 +25,6 @@
 #define CLIENT_STEPS 16              /* frames of one client in a row, so that none starves the others */
 #define IDLE_MS 500                  /* quiet for so long: give memory back */
 #define CLIENTS_LIMIT 512
-
-struct client {
-	struct client *next;
-	int fd;
-	unsigned wants;              /* flags of ATTACH */
-	struct wire_input in;
-	unsigned char control[WIRE_CONTROL_BYTES];
-	struct wire_queue out;
-	bool blocked;                /* its STDIN waits for the process to read */
-	bool full;                   /* output that could be spliced waits for its socket */
-	bool gone;
-};
-
-struct relay {
-	int stdin_fd, out_fd[2];     /* pipes; -1 when closed or with a terminal */
-	int console_fd, slave_fd;    /* terminal; the slave is held so that its last closing in the container is no end */
-	int pidfd, listen_fd;
-	bool input, stdin_once, started, ended;
-	unsigned char veof;          /* what the terminal was last seen to read as end of file */
-	bool line_open;              /* typed bytes since the last newline */
-	struct log *log;
-	struct client *clients;
-	size_t n_clients;
-	unsigned char *buffer;       /* mapped, BUFFER_BYTES */
-	struct pollfd *poll;
-	size_t poll_size;
-	int listen_pause;            /* rounds without accept(2): descriptors ran out */
-};
 
 static void close_fd(int *fd)
 {
@@ -462,6 +434,10 @@ static int handle_control(struct relay *relay, struct client *client, uint8_t ty
 			if (payload[0] & (i == 0 ? WIRE_WANTS_STDOUT : WIRE_WANTS_STDERR))
 				close_fd(&relay->out_fd[i]);
 		return 0;
+	case WIRE_RELOAD:
+		return len == 0 ? relay_ask_reload(relay, client) : -EPROTO;
+	case WIRE_NETNS:
+		return len == 0 ? relay_tell_netns(relay, client) : -EPROTO;
 	default:
 		return -EPROTO;
 	}
@@ -539,9 +515,6 @@ static bool is_congested(const struct relay *relay)
 	return false;
 }
 
-/* Slots of the poll array that come before the clients; a negative fd is skipped by poll(2). */
-enum { SLOT_END, SLOT_LISTEN, SLOT_OUT, SLOT_ERR, SLOT_CONSOLE, SLOT_STDIN, SLOT_CLIENTS };
-
 static size_t prepare_poll(struct relay *relay)
 {
 	size_t n = SLOT_CLIENTS;
@@ -570,6 +543,7 @@ static size_t prepare_poll(struct relay *relay)
 	relay->poll[SLOT_ERR] = (struct pollfd){ .fd = read_more ? relay->out_fd[1] : -1, .events = POLLIN };
 	relay->poll[SLOT_CONSOLE] = (struct pollfd){ .fd = read_more ? relay->console_fd : -1, .events = POLLIN };
 	relay->poll[SLOT_STDIN] = (struct pollfd){ .fd = wants_input ? input_fd : -1, .events = POLLOUT };
+	relay->poll[SLOT_GUEST] = (struct pollfd){ .fd = relay->guest ? relay->guest->fd : -1, .events = POLLIN };
 	return n;
 }
 
@@ -596,34 +570,12 @@ static void serve_clients(struct relay *relay, const struct pollfd *slots)
 	}
 }
 
-/*
- * Unmap the pages of our own program that nobody can have changed: the few that waiting needs come back by themselves. Where
- * each supervisor has an executable of its own (a memfd), they would be most of what it costs.
- */
-static int drop_program(struct dl_phdr_info *info, size_t size, void *data)
-{
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-
-	(void)size;
-	(void)data;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
-		uintptr_t start = (info->dlpi_addr + segment->p_vaddr) & ~(page - 1);
-		uintptr_t end = info->dlpi_addr + segment->p_vaddr + segment->p_memsz;
-
-		if (segment->p_type == PT_LOAD && !(segment->p_flags & PF_W))
-			madvise((void *)start, end - start, MADV_DONTNEED); // NOLINT(performance-no-int-to-ptr)
-	}
-	return 1; /* the first is the program; a sanitizer build has libraries behind it */
-}
-
 static void give_memory_back(struct relay *relay)
 {
 	madvise(relay->buffer, BUFFER_BYTES, MADV_DONTNEED);
 	if (relay->log)
 		log_idle(relay->log);
-	malloc_trim(0);
-	dl_iterate_phdr(drop_program, NULL);
+	idle_give_back();
 }
 
 /* What is still in the pipes when the process is gone. */
@@ -660,11 +612,18 @@ int relay_run(struct relay *relay, int *signal_number)
 
 	for (;;) {
 		size_t n = prepare_poll(relay);
-		int ready = poll(relay->poll, n, dirty || relay->listen_pause ? IDLE_MS : -1);
+		int patience = relay_guest_patience(relay), ready;
 
+		if ((dirty || relay->listen_pause) && (patience < 0 || patience > IDLE_MS))
+			patience = IDLE_MS;
+		ready = poll(relay->poll, n, patience);
 		if (ready < 0)
 			continue; /* EINTR, or no memory in the kernel for now */
 		relay->listen_pause = 0;
+		if (relay_serve_guest(relay) && ready == 0) {
+			dirty = true;
+			continue;
+		}
 		if (ready == 0) {
 			if (dirty)
 				give_memory_back(relay);
@@ -689,6 +648,7 @@ int relay_run(struct relay *relay, int *signal_number)
 	int status = wait_status(relay, signal_number);
 
 	relay->ended = true;
+	relay->guest = NULL;
 	drain(relay, &relay->out_fd[0], LOG_STDOUT);
 	drain(relay, &relay->out_fd[1], LOG_STDERR);
 	drain(relay, &relay->console_fd, LOG_STDOUT);
@@ -708,15 +668,7 @@ void relay_unlisten(struct relay *relay)
 static void send_end(struct client *client, int status, const struct err *err)
 {
 	if (err) {
-		autofree char *text = NULL;
-		size_t len = 0;
-		FILE *out = open_memstream(&text, &len);
-
-		if (!out)
-			return;
-		err_write_json(err, out);
-		fclose(out);
-		wire_send(client->fd, &client->out, WIRE_ERROR, text, len);
+		relay_send_facts(client, WIRE_ERROR, err);
 	} else {
 		unsigned char code[4];
 

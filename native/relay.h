@@ -17,6 +17,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "err.h"
@@ -64,6 +65,25 @@ void relay_add_client(struct relay *relay, int socket, unsigned wants);
 
 /* Tell every client that the process was executed. */
 void relay_started(struct relay *relay);
+
+/*
+ * Something beside the process that the loop serves: the connection to netd (netclient.h). FD and WAKE_MS are looked at before each wait.
+ */
+struct relay_guest {
+	int fd;           /* polled for input; -1: none */
+	int64_t wake_ms;  /* of the monotonic clock; 0: never */
+	void (*ready)(struct relay_guest *guest);  /* FD is readable, or WAKE_MS has passed */
+	void (*reload)(struct relay_guest *guest); /* a client has asked for it; relay_reloaded() answers, now or later */
+	int (*netns)(struct relay_guest *guest);   /* descriptor of N, or -1 */
+};
+
+void relay_add_guest(struct relay *relay, struct relay_guest *guest);
+
+/* A reload begins: it answers those who have asked up to now, and not who asks while it is under way. */
+void relay_reload_begins(struct relay *relay);
+
+/* Answer them: RELOADED, or REFUSED with ERR where that is not NULL. Return: true when others have asked in the meantime. */
+bool relay_reloaded(struct relay *relay, const struct err *err);
 
 /*
  * Serve until the process has ended and all of its output was read.

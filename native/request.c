@@ -91,7 +91,7 @@ void id_maps_free(struct id_maps *maps)
 
 int reply_ok(json_t *reply)
 {
-	bool whole = fputs("{\"ok\":", stdout) >= 0 && json_dumpf(reply, stdout, JSON_COMPACT) == 0 &&
+	bool whole = fputs("{\"ok\":", stdout) >= 0 && json_dumpf(reply, stdout, JSON_COMPACT | JSON_ENCODE_ANY) == 0 &&
 		fputs("}\n", stdout) >= 0 && fflush(stdout) == 0;
 
 	json_decref(reply);

@@ -34,6 +34,24 @@ int settings_loopback(struct err *err)
 	return 0;
 }
 
+void settings_interfaces(void)
+{
+	static const char *const off[] = {
+		"ipv6/conf/default/accept_ra", "ipv6/conf/default/autoconf", "ipv6/conf/default/accept_redirects",
+		/* IPv4 takes them when either says so. */
+		"ipv4/conf/default/accept_redirects", "ipv4/conf/all/accept_redirects",
+		/* Addresses are ours to give: nobody has to be asked for a second whether one is taken. */
+		"ipv6/conf/default/accept_dad",
+	};
+	autoclose int net = open("/proc/sys/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (size_t i = 0; i < sizeof(off) / sizeof(*off); i++) {
+		autoclose int fd = openat(net, off[i], O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, "0", 1) < 0)
+			continue; /* no IPv6 here, or /proc is read-only */
+	}
+}
+
 /* sysctls that a namespace has for itself; a name that ends in a dot stands for all below it. */
 static const struct {
 	const char *name;

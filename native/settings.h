@@ -14,6 +14,12 @@ int settings_names(const struct bundle *bundle, struct err *err);
 int settings_loopback(struct err *err);
 
 /*
+ * Tell the fresh network namespace that we are in how its interfaces are to begin: with the addresses and routes that they are given, and none that
+ * another container on the same bridge offers (router advertisements, redirects). Must come before the first one. What fails is left as it is.
+ */
+void settings_interfaces(void);
+
+/*
  * Write linux.sysctl through PROC, a descriptor of a proc mounted in the container's namespaces. FRESH has the CLONE_NEW* of
  * the namespaces that are its own: what belongs to others or to no namespace at all is refused. Return: 0, or -errno with ERR.
  */

@@ -19,6 +19,7 @@
 #include "foreign.h"
 #include "mount.h"
 #include "namespaces.h"
+#include "netoffer.h"
 #include "path.h"
 #include "process.h"
 #include "seal.h"
@@ -39,6 +40,7 @@ struct stage {
 	struct rootfs_place place;
 	int root, slave, fuse;
 	bool join;           /* a further process in a running container */
+	int network;         /* the fresh network namespace is to be connected to netd */
 	const char *runtime; /* another runtime is to do it */
 };
 
@@ -126,9 +128,9 @@ static int read_request(struct stage *stage, int fd, struct err *err)
 	r = request_read(fd, &stage->request, err);
 	close(fd);
 	if (r == 0)
-		r = request_unpack(stage->request, err, "stage", "{s:s,s:o,s:o,s?s,s:i,s:i,s?s,s?s!}", "bundle", &bundle,
+		r = request_unpack(stage->request, err, "stage", "{s:s,s:o,s:o,s?s,s:i,s:i,s?s,s?s,s:b!}", "bundle", &bundle,
 			"rootfs", &rootfs, "process", &process, "seccompCache", &cache, "seccompFd", &cache_fd, "pidfd", &pidfd,
-			"runtime", &stage->runtime, "runDir", &run_dir);
+			"runtime", &stage->runtime, "runDir", &run_dir, "network", &stage->network);
 	if (r == 0)
 		r = bundle_load(bundle, &stage->bundle, err);
 	if (r == 0)
@@ -215,6 +217,10 @@ static int prepare(struct stage *stage, struct err *err)
 	int r;
 
 	r = namespaces_unshare(fresh & ~(unsigned int)STAGE_EARLY, err);
+	if (r == 0 && stage->network)
+		settings_interfaces();
+	if (r == 0 && stage->network)
+		r = netoffer_send(stage->socket, err);
 	if (r == 0)
 		r = mount_isolate(stage->bundle, err);
 	if (r == 0)
@@ -268,6 +274,9 @@ static int build(struct stage *stage, struct err *err)
 		r = open_terminal(stage, stage->root, err);
 	if (r == 0 && stage->slave >= 0)
 		r = devices_console(stage->root, stage->slave, err);
+	/* Settings may name its interfaces, and forbid what netd gives them (disable_ipv6): they come afterwards. */
+	if (r == 0 && stage->network)
+		r = netoffer_await(stage->socket, err);
 	if (r == 0)
 		r = settings_sysctls(stage->bundle, proc, stage->namespaces.fresh, err);
 	if (r == 0)
@@ -356,12 +365,18 @@ static int start_foreign(struct stage *stage, struct err *err)
 		r = await_go(stage, err);
 	if (r == 0)
 		r = become_root(err);
+	if (r == 0 && stage->network) {
+		foreign.network = xasprintf("%s/" FOREIGN_NETWORK, foreign.run_dir);
+		r = netoffer_make(foreign.network, stage->socket, err);
+	}
 	if (r == 0)
 		r = mount_root(stage, err);
 	if (r == 0)
 		r = foreign_prepare(&foreign, err);
 	if (r == 0 && stage->process.terminal)
 		r = open_terminal(stage, stage->root, err);
+	if (r == 0 && stage->network)
+		r = netoffer_await(stage->socket, err);
 	if (r == 0 && stage_send(stage->socket, &executing, -1) < 0)
 		r = err_setf(err, 0, "execute", stage->runtime, "the supervisor is gone");
 	return r < 0 ? r : foreign_execute(&foreign, stage->slave, stage->socket, err);

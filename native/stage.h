@@ -11,8 +11,11 @@
  *     stage                                    starter
  *     (joins namespaces, forks) SPAWNED  ->    from now on the child is the container's process
  *     makes namespaces; opens              <-  GO: the id maps are written, or SPAWNED was heard
+ *     (with networks) NETNS, NETLINK ->        has netd connect the namespace, meanwhile
  *     mounts, devices, terminal  CONSOLE ->    keeps the pty's master
  *                                   FUSE ->    starts fuse-overlayfs on the descriptor
+ *     (with networks)         CONNECTED? ->    waits for netd
+ *                                          <-  GO: the network is there
  *     becomes the user        EXECUTING  ->
  *     execve                 end of file ->    success, if EXECUTING came before
  *     any step                   FAILED  ->    the facts, and then its end
@@ -33,13 +36,12 @@
 /* The step of a stage that was not told to GO. */
 #define STAGE_WAITED "wait for id maps"
 
-enum stage_kind { STAGE_GO, STAGE_SPAWNED, STAGE_CONSOLE, STAGE_FUSE, STAGE_EXECUTING, STAGE_FAILED };
+enum stage_kind {
+	STAGE_GO, STAGE_SPAWNED, STAGE_NETNS, STAGE_NETLINK, STAGE_CONSOLE, STAGE_FUSE, STAGE_CONNECTED, STAGE_EXECUTING, STAGE_FAILED
+};
 
 struct stage_message {
-	/* CLONE_NEW*: made together with the process; the others by the stage, while the id maps are being written. */
-#define STAGE_EARLY (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS)
-
-enum stage_kind kind;
+	enum stage_kind kind;
 	pid_t pid;      /* SPAWNED */
 	struct err err; /* FAILED */
 };

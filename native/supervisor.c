@@ -17,10 +17,12 @@
 #include "container.h"
 #include "log.h"
 #include "mount.h"
+#include "netclient.h"
 #include "relay.h"
 #include "request.h"
 #include "title.h"
 #include "tree.h"
+#include "usernet.h"
 #include "userns.h"
 #include "util.h"
 #include "wire.h"
@@ -38,6 +40,7 @@ struct run {
 	bool stdin_open, stdin_once, print_id, attached;
 	struct client_options attach;
 	json_t *remove;
+	json_t *network, *usernet;            /* null: not by netd, not by another program */
 };
 
 /* What the supervisor keeps for the end, of its own when the request is freed. */
@@ -85,10 +88,10 @@ static int parse_run(json_t *request, struct run *run, struct err *err)
 	size_t i;
 	int r = request_unpack(
 		request, err, "run",
-		"{s:s,s:s,s:s,s:s,s:i,s:o,s:o,s:o,s:b,s:b,s:o,s:b,s:o,s:s,s:o!}", "id", &run->id, "proa", &run->proa,
+		"{s:s,s:s,s:s,s:s,s:i,s:o,s:o,s:o,s:b,s:b,s:o,s:b,s:o,s:s,s:o,s?o,s?o!}", "id", &run->id, "proa", &run->proa,
 		"bundle", &run->bundle, "runDir", &run->run_dir, "lockFd", &run->lock_fd, "rootfs", &run->rootfs, "runtime",
 		&runtime, "log", &log_target, "stdin", &input, "stdinOnce", &once, "attach", &attach, "printId", &print,
-		"remove", &run->remove, "exitFile", &run->exit_file, "seccompCache", &seccomp);
+		"remove", &run->remove, "exitFile", &run->exit_file, "seccompCache", &seccomp, "network", &run->network, "usernet", &run->usernet);
 
 	if (r == 0)
 		r = parse_text_or_null(runtime, "runtime", &run->runtime, err);
@@ -225,6 +228,7 @@ static void settle(const struct afterwards *after, const struct record *record)
 	/* as late as can be: who still connects is told the end by relay_finish(), who comes later finds the lock free in a moment */
 	unlinkat(after->lock_fd, SUPERVISOR_SOCKET, 0);
 	unlinkat(after->lock_fd, SUPERVISOR_STATE, 0);
+	unlinkat(after->lock_fd, NETCLIENT_PORTS, 0);
 	if (removed && after->n_remove > 0)
 		tree_remove(after->run_dir, NULL);
 	flock(after->lock_fd, LOCK_UN);
@@ -276,6 +280,8 @@ static int write_state(const struct run *run, const struct container *container,
 struct started {
 	struct container container;
 	struct log *log;
+	struct netclient *network; /* or NULL */
+	struct usernet *usernet;   /* or NULL */
 	int64_t ms;
 };
 
@@ -301,6 +307,13 @@ static int start(const struct run *run, const struct bundle *bundle, struct rela
 	int r = rootfs_parse(run->rootfs, &rootfs, err);
 
 	request.rootfs = rootfs;
+	if (r == 0 && run->network)
+		r = netclient_parse(run->network, run->run_dir, run->lock_fd, &out->network, err);
+	request.network = netclient_network(out->network);
+	if (r == 0)
+		r = usernet_parse(run->usernet, run->run_dir, &out->usernet, err);
+	if (out->usernet)
+		request.network = usernet_network(out->usernet);
 	if (r == 0 && run->log_path)
 		r = log_open(run->log_path, (uint64_t)run->log_size, (unsigned)run->log_files, &out->log, err);
 	if (r == 0)
@@ -366,6 +379,8 @@ static void __attribute__((noreturn)) supervise(json_t *request, const struct ru
 	if (start(run, bundle, relay, &started, &err) < 0) {
 		if (started.log)
 			log_close(started.log);
+		netclient_free(started.network);
+		usernet_free(started.usernet);
 		settle_failure(&after, &err);
 		relay_unlisten(relay);
 		relay_finish(relay, 0, &err);
@@ -374,6 +389,8 @@ static void __attribute__((noreturn)) supervise(json_t *request, const struct ru
 	handle_signals(started.container.pidfd);
 	relay_process(relay, started.container.pidfd, started.container.console_fd, run->stdin_open, run->stdin_once,
 		      started.log);
+	if (started.network)
+		netclient_guest(started.network, relay);
 	title_set("proa-supervise", run->id); /* before anyone is told: who looks then finds it by its id */
 	relay_started(relay);
 	reserve_record(&after);
@@ -388,6 +405,8 @@ static void __attribute__((noreturn)) supervise(json_t *request, const struct ru
 	record.finished_ms = now_ms();
 	if (started.log)
 		record.lost = log_close(started.log);
+	usernet_free(started.usernet);
+	netclient_free(started.network); /* its ports and addresses are free before anyone hears of the end */
 	settle(&after, &record);
 	while (waitpid(started.container.pid, NULL, 0) < 0 && errno == EINTR)
 		; /* not before the lock is free: until then its pid must not become another's */

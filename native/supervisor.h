@@ -3,7 +3,8 @@
  *
  * `run` forks it off the foreground. States, each with what has been done when it begins:
  *
- *   starting   in a session of its own, on /dev/null, holding the lock; the first client's connections are open, nothing else
+ *   starting   in a session of its own, on /dev/null, holding the lock; the first client's connections are open, nothing else; netd is found or
+ *              started while the container is being made, and has connected it before the process is executed (netclient.h)
  *   running    the process was executed, state.json and attach.sock exist, the clients were told STARTED; what was needed
  *              for starting is freed: an idle supervisor is a poll(2) loop (relay.h) and next to no memory
  *   ended      the process is a zombie that we keep (its pid stays taken), all output is read and logged

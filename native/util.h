@@ -47,4 +47,7 @@ char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Milliseconds of the wall clock since the epoch. */
 int64_t now_ms(void);
 
+/* Milliseconds of the monotonic clock. */
+int64_t monotonic_ms(void);
+
 #endif

@@ -15,5 +15,9 @@ int verb_remove_tree(json_t *request); /* tree.c */
 int verb_copy_tree(json_t *request);   /* tree.c */
 int verb_features(json_t *request);    /* features.c */
 int verb_unshare(json_t *request);     /* unshare.c */
+int verb_netd(json_t *request);        /* net/netd.c */
+int verb_netd_probe(json_t *request);  /* net/netd.c */
+int verb_netd_status(json_t *request); /* netquery.c */
+int verb_network_reload(json_t *request); /* netquery.c */
 
 #endif

@@ -117,6 +117,30 @@ int wire_send_header(int fd, enum wire_type type, size_t len)
 	return n < 0 ? -errno : 0; /* a stream socket of the kernel's takes so few bytes at once or not at all */
 }
 
+int wire_send_descriptor(int socket, const void *data, size_t len, int fd)
+{
+	struct iovec io = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (fd >= 0) {
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
+	}
+	do {
+		n = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : (size_t)n == len ? 0 : -EPROTO;
+}
+
 int wire_flush(int fd, struct wire_queue *queue)
 {
 	while (wire_pending(queue) > 0) {

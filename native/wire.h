@@ -22,6 +22,7 @@ enum wire_type {
 	WIRE_ATTACH = 16, WIRE_RESIZE = 17, WIRE_SIGNAL = 18, WIRE_HANGUP = 19, WIRE_DETACH = 20,
 	WIRE_CLOSE = 21,
 	WIRE_STARTED = 32, WIRE_EXIT = 33, WIRE_ERROR = 34,
+	WIRE_RELOAD = 36, WIRE_RELOADED = 37, WIRE_REFUSED = 38, WIRE_NETNS = 39, WIRE_NETNS_IS = 40,
 };
 
 /* Flags of ATTACH. */
@@ -63,6 +64,9 @@ int wire_send(int fd, struct wire_queue *queue, enum wire_type type, const void 
 
 /* Send only the header of a frame, with nothing queued before it. Return: 0, or -errno (-EAGAIN) with nothing sent. */
 int wire_send_header(int fd, enum wire_type type, size_t len);
+
+/* Send DATA at once, with the descriptor FD (-1: none) beside it. Return: 0, or -errno (-EAGAIN) with nothing sent. */
+int wire_send_descriptor(int socket, const void *data, size_t len, int fd);
 
 /* Queue bytes that were announced by wire_send_header(). */
 void wire_queue_bytes(struct wire_queue *queue, const void *data, size_t len);

@@ -31,7 +31,7 @@ export const capabilities =
 export type Config = ReturnType<typeof makeConfig>;
 type Mount = { destination: string; type?: string; source?: string; options?: string[] };
 
-function makeConfig(args: string[]) {
+export function makeConfig(args: string[]) {
   const mappings: Mappings = hostMappings().mappings;
   const mount = (destination: string, type: string, ...options: string[]): Mount => ({
     destination,

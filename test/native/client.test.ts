@@ -1,4 +1,6 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { waitUntil } from "../harness/wait";
 import { Container, ended, helperMissing, printed, removeDirectories, run, start } from "./_container";
 
 setDefaultTimeout(30_000);
@@ -95,9 +97,9 @@ describe.skipIf(helperMissing !== undefined)(
     });
 
     test("attaching has the program draw its screen again", async () => {
-      const container = await start(["sh", "-c", "trap 'stty size' WINCH; while :; do sleep 0.05; done"], {
-        terminal: true,
-      });
+      const script = "trap 'stty size' WINCH; echo ready; while :; do sleep 0.05; done";
+      const container = await start(["sh", "-c", script], { terminal: true });
+      await waitUntil(() => readFileSync(container.logPath, "utf8").includes("ready"));
       const screen = container.attachOnTerminal();
       await printed(screen, "24 80");
       screen.child.kill("SIGKILL");

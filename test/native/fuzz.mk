@@ -2,8 +2,8 @@
 # `make -C native libfuzzer` builds them for libFuzzer where clang has it.
 FUZZ = ../test/native/fuzz
 FUZZ_SECONDS ?= 20
-FUZZ_TARGETS = tar inflate stream
-FUZZ_SOURCES = tar.c tar_pax.c inflate.c stream.c sha256.c err.c util.c
+FUZZ_TARGETS = tar inflate stream dns syn
+FUZZ_SOURCES = tar.c tar_pax.c inflate.c stream.c sha256.c err.c util.c net/dns_message.c net/resolv.c net/syn.c net/address.c
 FUZZ_FLAGS = -std=gnu11 -O1 -g $(FEATURES) -Wall -Wextra -Werror -I. -I$(FUZZ) -fno-omit-frame-pointer
 FUZZ_LIBS = -lz $(LAYER_LIBS)
 

@@ -1,0 +1,235 @@
+/*
+ * udp: containers' datagrams to the outside. The rules in N hand every first datagram of a flow to one of two transparent listeners (IPv4, IPv6, the
+ * same port number); here is decided whether it may go and where to. flow.c carries what follows.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+
+#include "../util.h"
+#include "address.h"
+#include "flow.h"
+
+#define DESCRIPTORS_SHARE 4     /* UDP takes at most one of so many of netd's descriptors */
+#define PORT_TRIES 16
+
+static void on(int fd, int level, int option)
+{
+	int one = 1;
+
+	setsockopt(fd, level, option, &one, sizeof(one));
+}
+
+/* The endpoint that sent D, where it came in through its own network's bridge; NULL: a stranger, or somebody else's address. */
+static struct endpoint *sender_of(struct netd *netd, const struct datagram *d)
+{
+	struct address from = sockaddr_address(&d->from);
+	struct endpoint *endpoint = endpoint_by_address(netd, &from);
+
+	if (!endpoint || (d->ifindex && d->ifindex != endpoint->network->ifindex))
+		return NULL;
+	return endpoint;
+}
+
+/* Whether TO is no single host's address: nothing is answered to those (RFC 1122, 3.2.2). */
+static bool is_for_many(const struct endpoint *endpoint, const struct address *to)
+{
+	if (to->family == AF_INET6)
+		return IN6_IS_ADDR_MULTICAST(&to->v6);
+	if (to->bytes[0] >= 224 && to->bytes[0] < 240)
+		return true;
+	if (to->v4.s_addr == INADDR_BROADCAST)
+		return true;
+	for (size_t i = 0; i < endpoint->network->n_subnets; i++) {
+		const struct subnet *subnet = &endpoint->network->subnets[i];
+		struct address broadcast = { .family = 0 };
+
+		if (subnet->gateway.family == AF_INET)
+			broadcast = address_broadcast(&subnet->gateway, subnet->prefix);
+		if (broadcast.family && address_equal(&broadcast, to))
+			return true;
+	}
+	return false;
+}
+
+static void refuse(struct netd *netd, struct udp_user *user, const struct datagram *d, const struct icmp_news *news)
+{
+	struct icmp_subject subject = { .inside = d->from, .seen = d->to, .protocol = IPPROTO_UDP, .data = d->data, .len = datagram_unit(d),
+					.whole = datagram_unit(d) };
+	struct address gateway = icmp_gateway(user->endpoint, d->from.any.sa_family);
+
+	icmp_tell(netd, netd->udp->icmp, &user->errors, &gateway, news, &subject);
+}
+
+/* The map for what comes from FROM, made where there is none. Return: it, or NULL with errno. */
+static struct udp_map *map_for(struct netd *netd, struct udp_user *user, const union sockaddr_any *from, sa_family_t family)
+{
+	struct udp_map *map = map_find(netd->udp, from, family);
+	int fd;
+
+	if (map)
+		return map;
+	/* A server's own port: what it sends first leaves by the port that it is known by. */
+	published_lead(netd, user->endpoint->member);
+	map = map_find(netd->udp, from, family);
+	if (map)
+		return map;
+	fd = map_socket(netd, user, family);
+	if (fd < 0) {
+		errno = -fd;
+		return NULL;
+	}
+	return map_new(netd, user, fd, family, from, NULL);
+}
+
+static void take(struct netd *netd, const struct datagram *d)
+{
+	struct endpoint *endpoint = sender_of(netd, d);
+	struct address to;
+	union sockaddr_any host;
+	struct udp_user *user;
+	struct udp_map *map;
+	struct flow *flow;
+	struct icmp_news news;
+
+	if (!endpoint || d->to.any.sa_family != d->from.any.sa_family || sockaddr_port(&d->to) == 0)
+		return;
+	to = sockaddr_address(&d->to);
+	if (is_for_many(endpoint, &to))
+		return;
+	user = flow_user(netd->udp, endpoint);
+	news = icmp_prohibited(to.family);
+	if (policy_way(netd, endpoint, &d->to, &host) != WAY_OPEN) {
+		refuse(netd, user, d, &news);
+		return;
+	}
+	map = map_find(netd->udp, &d->from, host.any.sa_family);
+	flow = map ? flow_find(netd->udp, map, &host) : NULL;
+	if (!flow) {
+		if (!budget_take(&user->beginnings, loop_now(netd), BEGINNINGS_RATE, BEGINNINGS_BURST))
+			return;
+		map = map_for(netd, user, &d->from, host.any.sa_family);
+		flow = map ? flow_new(netd, map, &host, &d->to) : NULL;
+		if (!flow) {
+			int code = errno;
+
+			if (map && !map->flows && !map->published)
+				map_end(netd, map);
+			if (icmp_of_errno(to.family, code, &news))
+				refuse(netd, user, d, &news);
+			return;
+		}
+	}
+	flow_send_out(netd, flow, d, 1);
+}
+
+static void listener_ready(struct netd *netd, struct watch *watch, uint32_t events)
+{
+	struct datagram *d;
+	int n = batch_receive(netd->udp->batch, watch->fd, &d);
+
+	(void)events; /* an error on it is cleared by the attempt to read */
+	flow_used_batch(netd);
+	for (int i = 0; i < n; i++)
+		take(netd, &d[i]);
+}
+
+/* A listener on PORT (0: any). Return: descriptor or -errno. */
+static int listener(struct netd *netd, sa_family_t family, uint16_t port)
+{
+	autoclose int fd = factory_socket(netd, family, SOCK_DGRAM, 0);
+	union sockaddr_any any = { .any.sa_family = family };
+
+	if (fd < 0)
+		return fd;
+	if (family == AF_INET6) {
+		on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+		on(fd, IPPROTO_IPV6, IPV6_TRANSPARENT);
+		on(fd, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR);
+		on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
+		on(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
+		on(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
+		any.v6.sin6_port = htons(port);
+	} else {
+		on(fd, IPPROTO_IP, IP_TRANSPARENT);
+		on(fd, IPPROTO_IP, IP_RECVORIGDSTADDR);
+		on(fd, IPPROTO_IP, IP_PKTINFO);
+		on(fd, IPPROTO_IP, IP_RECVTTL);
+		on(fd, IPPROTO_IP, IP_RECVTOS);
+		any.v4.sin_port = htons(port);
+	}
+	batch_ask_divided(fd, family);
+	batch_widen(fd);
+	if (bind(fd, &any.any, sockaddr_len(&any)) < 0)
+		return -errno;
+	return steal_fd(&fd);
+}
+
+/* Both listeners on one port that is free in both families. IPv6 is left out where the kernel has none. Return: 0 or -errno. */
+static int open_listeners(struct netd *netd)
+{
+	struct udp_room *room = netd->udp;
+
+	for (int i = 0; i < PORT_TRIES; i++) {
+		autoclose int fd4 = listener(netd, AF_INET, 0);
+		union sockaddr_any own;
+		socklen_t len = sizeof(own);
+		int fd6;
+
+		if (fd4 < 0)
+			return fd4;
+		if (getsockname(fd4, &own.any, &len) < 0)
+			return -errno;
+		fd6 = listener(netd, AF_INET6, sockaddr_port(&own));
+		if (fd6 == -EADDRINUSE)
+			continue;
+		room->listen4 = (struct watch){ .fd = steal_fd(&fd4), .ready = listener_ready };
+		room->listen6 = (struct watch){ .fd = fd6 < 0 ? -1 : fd6, .ready = listener_ready };
+		netd->tproxy_udp_port = sockaddr_port(&own);
+		return 0;
+	}
+	return -EADDRINUSE;
+}
+
+int udp_begin(struct netd *netd, struct err *err)
+{
+	struct udp_room *room = netd->udp = xcalloc(1, sizeof(*room));
+	struct rlimit limit = { .rlim_cur = 1024 };
+	int code;
+
+	room->batch = batch_new();
+	if (!room->batch)
+		return err_set(err, errno, "begin UDP relay", "buffers");
+	if (getrandom(&room->maps.seed, sizeof(room->maps.seed), GRND_NONBLOCK) == sizeof(room->maps.seed))
+		room->flows.seed = room->maps.seed;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	room->descriptors_limit = limit.rlim_cur > 1 << 20 ? (1 << 20) / DESCRIPTORS_SHARE : (uint32_t)limit.rlim_cur / DESCRIPTORS_SHARE;
+	room->icmp = icmp_new(netd, err);
+	if (!room->icmp)
+		return err->code ? -err->code : -EINVAL;
+	code = bulk_begin(netd, &room->clock);
+	if (code == 0)
+		code = open_listeners(netd);
+	if (code == 0)
+		code = loop_watch(netd, &room->listen4, EPOLLIN);
+	if (code == 0 && room->listen6.fd >= 0)
+		code = loop_watch(netd, &room->listen6, EPOLLIN);
+	return code < 0 ? err_set(err, -code, "begin UDP relay", "listeners") : 0;
+}
+
+void udp_forget(struct netd *netd, struct endpoint *endpoint)
+{
+	struct udp_room *room = netd->udp;
+	struct udp_user *user = room->users;
+
+	while (user && user->endpoint != endpoint)
+		user = user->next;
+	if (user)
+		while (user->oldest)
+			flow_end(netd, user->oldest);
+	published_forget(netd, endpoint);
+	if (user)
+		flow_user_end(netd, user);
+}

@@ -1,0 +1,41 @@
+/*
+ * netclient: a container's side of netd (PROTOCOL.md, Networks): found or started, told the plan, and found again when it was killed.
+ *
+ * At the start, everything is in step with the container's own making (struct container_network). Afterwards the supervisor's loop serves it as the
+ * relay's guest (relay.h), and nothing blocks:
+ *
+ *   ATTACHED --the connection ends--> REACHING   a forked child finds or starts the next netd, handing it N, and sends the connection back
+ *   REACHING --connection--> ASKED --ok--> ATTACHED
+ *                            ASKED --error, end--> RESTING (longer from time to time) --> REACHING
+ *   ATTACHED --RELOAD--> ASKED
+ *
+ * Held for this: the connection, N, and from the container its network namespace and a netlink socket in it. While netd is away the links are there
+ * and bridged traffic goes on.
+ */
+#ifndef PROA_NETCLIENT_H
+#define PROA_NETCLIENT_H
+
+#include <jansson.h>
+
+#include "container.h"
+#include "err.h"
+#include "relay.h"
+
+#define NETCLIENT_PORTS "ports.json" /* in the run directory: what netd has answered */
+
+struct netclient;
+
+/*
+ * Read `network` of a request; *OUT is NULL where it is null. RUN_DIR_FD is the run directory and must stay open, RUN_DIR its path.
+ * Return: 0, or -errno with ERR.
+ */
+int netclient_parse(json_t *network, const char *run_dir, int run_dir_fd, struct netclient **out, struct err *err);
+void netclient_free(struct netclient *client);
+
+/* What container_start() has to do with it: netd is found or started when the process was forked, asked when its namespace is there, awaited last. */
+struct container_network *netclient_network(struct netclient *client);
+
+/* From here on RELAY's loop serves it, and its clients' RELOAD and NETNS. */
+void netclient_guest(struct netclient *client, struct relay *relay);
+
+#endif
