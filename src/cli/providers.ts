@@ -9,6 +9,7 @@ export const providers: Partial<Record<NamedKind, Provider>> = {
   "running-container": (request) => containers(request, (status) => status === "running"),
   "stopped-container": (request) => containers(request, (status) => status !== "running"),
   image: images,
+  network: networks,
   signal: async () => (await import("./_value-names")).signalNames.map((value) => ({ value })),
   capability: async () => (await import("./_value-names")).capabilityNames.map((value) => ({ value })),
   platform: async () => (await import("./_value-names")).platformNames.map((value) => ({ value })),
@@ -43,4 +44,20 @@ async function images({ app, prefix }: CompletionRequest): Promise<Candidate[]> 
       };
     }),
   );
+}
+
+/** Names; ids as well where what was typed can only be one of those. */
+async function networks({ app, prefix }: CompletionRequest): Promise<Candidate[]> {
+  const { listNetworks } = await import("../network");
+  const all = listNetworks(app.context).map(({ id, name, driver, subnets }) => ({
+    id,
+    name,
+    description: [driver, ...subnets.map(({ subnet }) => subnet)].join(", "),
+  }));
+  const byName = all.map(({ name, description }) => ({ value: name, description }));
+  if (prefix.length < 2 || byName.some(({ value }) => value.startsWith(prefix))) return byName;
+  return all.map(({ id, name, description }) => ({
+    value: prefix.length > 12 ? id : id.slice(0, 12),
+    description: `${name}, ${description}`,
+  }));
 }

@@ -1,8 +1,8 @@
 import { type Attach, becomeHelper } from "../helper";
 import { type ContainerRow, type Context, isLocked } from "../state";
 import { notRunning } from "./alive";
-import { specOf } from "./exec";
 import { ownExecutable, runDirectory } from "./places";
+import { specOf } from "./spec";
 
 /** Become a client of a running container. Does not return. Throws `not-running`. */
 export function attachToContainer(context: Context, row: ContainerRow, attach: Attach): never {

@@ -1,9 +1,10 @@
 /** Creating a container: a name, an id, and one record that says everything. Nothing is mounted or written beside the row. */
 import { EngineError } from "../error";
-import type { ContainerSpec } from "../oci";
+import { type ContainerSpec, parseExposed } from "../oci";
 import { type ContainerRow, type Context, insertContainer } from "../state";
 import { checkSpec } from "./check";
 import { checkName, randomId, randomName } from "./name";
+import { keptNetwork, withNetworkOwner } from "./network";
 import { sweep } from "./settle";
 
 /** What an image's config gives to a container, in the OCI image spec's names. */
@@ -15,6 +16,7 @@ export type ImageDefaults = {
   WorkingDir?: string;
   Labels?: Record<string, string> | null;
   StopSignal?: string;
+  ExposedPorts?: string[] | null;
 };
 
 /** A spec as the user gave it: null means "not given, the image decides". */
@@ -36,7 +38,20 @@ export function withImageDefaults(asked: AskedSpec, image: ImageDefaults): Conta
     WorkingDir: asked.WorkingDir || image.WorkingDir || "",
     Labels: { ...image.Labels, ...asked.Labels },
     StopSignal: asked.StopSignal || image.StopSignal || "",
+    ExposedPorts: {
+      ...Object.fromEntries((image.ExposedPorts ?? []).flatMap(exposedByImage).map((port) => [port, {}])),
+      ...asked.ExposedPorts,
+    },
   };
+}
+
+/** What an image says wrongly, or of a protocol that cannot be published, is no reason not to run it. */
+function exposedByImage(port: string): string[] {
+  try {
+    return parseExposed(port);
+  } catch {
+    return [];
+  }
 }
 
 /** A container that got no name for its host is called by its short id. */
@@ -54,7 +69,7 @@ export type NewContainer = {
 const NAME_ATTEMPTS = 20;
 
 /** Refuse what cannot be, before anything is made for it: no row, no directory, no source of a bind. */
-export function checkNew(asked: NewContainer): void {
+export function checkNew(context: Context, asked: NewContainer): void {
   const { spec } = asked;
   if (spec.Entrypoint.length + spec.Cmd.length === 0) {
     throw new EngineError("invalid", "create container", spec.Image, "no command specified", {
@@ -62,7 +77,7 @@ export function checkNew(asked: NewContainer): void {
     });
   }
   if (asked.name !== "") checkName(asked.name);
-  checkSpec(spec);
+  checkSpec(context, spec);
 }
 
 /**
@@ -99,8 +114,14 @@ export function record(context: Context, asked: NewContainer, id: string, starte
 
 /** Create a container that is not started. */
 export async function createContainer(context: Context, asked: NewContainer): Promise<ContainerRow> {
-  checkNew(asked);
+  checkNew(context, asked);
   await sweep(context); // a `--rm` container that has just ended may hold the name
   const id = randomId();
-  return record(context, { ...asked, spec: withHostname(asked.spec, id) }, id, false);
+  const spec = await withNetworkOwner(context, withHostname(asked.spec, id));
+  const keep = await keptNetwork(context, spec);
+  const both = context.db().transaction(() => {
+    keep(id);
+    return record(context, { ...asked, spec }, id, false);
+  });
+  return both.immediate();
 }

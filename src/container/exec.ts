@@ -1,13 +1,13 @@
 /** A further process in a running container. */
 import { closeSync } from "node:fs";
-import { EngineError } from "../error";
 import { type Attach, becomeHelper, type ExecRequest } from "../helper";
-import { type ContainerSpec, processBase, rlimitsOf } from "../oci";
-import { type ContainerRow, type Context, containerSpec } from "../state";
+import { processBase, rlimitsOf } from "../oci";
+import type { ContainerRow, Context } from "../state";
 import { notRunning, openAlive } from "./alive";
 import { maxOpenFiles } from "./limits";
 import { containerDirectory, ownExecutable, runDirectory } from "./places";
 import { seccompCacheOf } from "./security";
+import { specOf } from "./spec";
 import { lookUpUserIn } from "./user";
 
 export type ExecOptions = {
@@ -24,14 +24,6 @@ export type ExecOptions = {
   env: string[];
   consoleSize: { height: number; width: number } | undefined;
 };
-
-/** The record of a container, as it was created. */
-export function specOf(context: Context, row: ContainerRow): ContainerSpec {
-  const text = containerSpec(context.db(), row.id);
-  if (text === null)
-    throw new EngineError("not-found", "container", row.name, "it was removed", { exitCode: 1 });
-  return JSON.parse(text) as ContainerSpec;
-}
 
 /** Execute `options.args` in the container. Does not return. Throws `not-running`. */
 export function execInContainer(context: Context, row: ContainerRow, options: ExecOptions): never {

@@ -1,11 +1,13 @@
 /** A container in the shape of `GET /containers/{id}/json` of the Docker Engine API. */
 import { closeSync } from "node:fs";
-import { join } from "node:path";
+import { type ContainerSpec, parseNetworkMode } from "../oci";
 import type { ContainerRow, Context } from "../state";
 import { openAlive } from "./alive";
-import { specOf } from "./exec";
+import { hostFilePaths } from "./files";
+import { networkSettings } from "./network-settings";
 import { containerDirectory, logFile } from "./places";
 import { EXIT_UNKNOWN } from "./settle";
+import { specOf } from "./spec";
 
 const NEVER = "0001-01-01T00:00:00Z"; // Go's zero time, as Docker answers it
 
@@ -15,19 +17,20 @@ function timeOf(ms: number): string {
 
 export function inspectContainer(context: Context, row: ContainerRow): Record<string, unknown> {
   const spec = specOf(context, row);
-  const { HostConfig: host, ...config } = spec;
-  const directory = containerDirectory(context, row.id);
+  const { HostConfig: host, NetworkingConfig: _asked, ...config } = spec;
+  const files = hostFilePaths(containerDirectory(context, ownerId(row, spec)));
+  const state = stateOf(context, row);
   const [path = "", ...args] = [...spec.Entrypoint, ...spec.Cmd];
   return {
     Id: row.id,
     Created: timeOf(row.created_ms),
     Path: path,
     Args: args,
-    State: stateOf(context, row),
+    State: state,
     Image: row.image_id ?? "",
-    ResolvConfPath: join(directory, "resolv.conf"),
-    HostnamePath: join(directory, "hostname"),
-    HostsPath: join(directory, "hosts"),
+    ResolvConfPath: files["/etc/resolv.conf"],
+    HostnamePath: files["/etc/hostname"],
+    HostsPath: files["/etc/hosts"],
     LogPath: host.LogConfig.Type === "none" ? "" : logFile(context, row.id),
     Name: `/${row.name}`,
     RestartCount: 0,
@@ -38,11 +41,17 @@ export function inspectContainer(context: Context, row: ContainerRow): Record<st
     HostConfig: { ...host, OomScoreAdj: host.OomScoreAdj ?? 0, Runtime: host.Runtime || "proa" },
     Mounts: host.Binds.map(mountOf),
     Config: { ...config, Entrypoint: config.Entrypoint.length > 0 ? config.Entrypoint : null },
-    NetworkSettings: { Networks: { [host.NetworkMode]: {} }, Ports: {} },
+    NetworkSettings: networkSettings(context, row, spec, state.Pid),
   };
 }
 
-function stateOf(context: Context, row: ContainerRow): Record<string, unknown> {
+/** Whose files say who and where it is: those of the container whose network it has. */
+function ownerId(row: ContainerRow, { HostConfig }: ContainerSpec): string {
+  const mode = parseNetworkMode(HostConfig.NetworkMode);
+  return mode.kind === "container" ? mode.reference : row.id;
+}
+
+function stateOf(context: Context, row: ContainerRow) {
   const alive = row.status === "running" ? openAlive(context, row) : null;
   if (alive) closeSync(alive.pidfd);
   return {

@@ -6,8 +6,8 @@ import { closeSync, existsSync, fstatSync, openSync, readSync, statSync, watch }
 import { dirname } from "node:path";
 import { EngineError } from "../error";
 import { type ContainerRow, type Context, isLocked } from "../state";
-import { specOf } from "./exec";
 import { logFile, runDirectory } from "./places";
+import { specOf } from "./spec";
 
 export type LogLine = { log: string; stream: "stdout" | "stderr"; time: string };
 

@@ -8,6 +8,7 @@ import {
   autoRemovedContainers,
   type ContainerRow,
   type Context,
+  clearAllocations,
   deleteContainer,
   isDiskFull,
   isLocked,
@@ -28,14 +29,19 @@ export async function settle(context: Context, row: ContainerRow): Promise<Conta
     return null;
   }
   const ended = { ...row, ...endOf(context, row) };
-  try {
-    markEnded(context.db(), row, {
+  const db = context.db();
+  const end = db.transaction(() => {
+    const isOurs = markEnded(db, row, {
       status: ended.status as "created" | "exited",
       exitCode: ended.exit_code,
       finishedMs: ended.finished_ms,
       startedMs: ended.started_ms,
       error: ended.error,
     });
+    if (isOurs) clearAllocations(db, row.id); // else they may be of its next start
+  });
+  try {
+    end.immediate();
   } catch (error) {
     if (!isDiskFull(error)) throw error; // the record stays, and the next look writes the row
   }

@@ -10,10 +10,10 @@ import { type ContainerSpec, encodeConfig, parseBytes, runtimeConfig } from "../
 import { type ContainerRow, type Context, makePrivateDirectory, markRunning } from "../state";
 import { prepareRootfs, type RootSource } from "../storage";
 import { checkNew, type NewContainer, record, withHostname } from "./create";
-import { hostFiles } from "./files";
 import { maxOpenFiles } from "./limits";
 import { lockContainer } from "./lock";
 import { randomId } from "./name";
+import { type NetworkRequests, type NetworkStart, networkFor, withNetworkOwner } from "./network";
 import { containerDirectory, exitFile, logFile, ownExecutable, runDirectory } from "./places";
 import { runtimeProgram } from "./runtime";
 import { SECCOMP_ANNOTATION, seccompFor } from "./security";
@@ -37,13 +37,13 @@ export async function runContainer(
   options: StartOptions,
   tellId: (id: string) => void = () => {},
 ): Promise<never> {
-  checkNew(asked);
+  checkNew(context, asked);
   await sweep(context); // a `--rm` container that has just ended may hold the name
   const id = randomId();
-  const spec = withHostname(asked.spec, id);
+  const spec = await withNetworkOwner(context, withHostname(asked.spec, id));
   const request = await launch(context, id, spec, source, options, () => {
     tellId(id); // first: a container whose id cannot be told is not made
-    record(context, { ...asked, spec }, id, true);
+    return record(context, { ...asked, spec }, id, true).name;
   });
   becomeHelper(context.paths.cache, "run", request, [request.lockFd]);
 }
@@ -84,22 +84,27 @@ function relaunch(
   options: StartOptions,
 ): Promise<RunRequest> {
   return launch(context, row.id, spec, source, options, () => {
-    if (markRunning(context.db(), row.id, context.now())) return;
+    if (markRunning(context.db(), row.id, context.now())) return row.name;
     throw new EngineError("not-found", "start container", row.name, "it has just been removed", {
       exitCode: 1,
     });
   });
 }
 
-/** Everything from the spec to the helper's request. `commit` writes the row, when all else is in place; the lock is then held. */
+/**
+ * Everything from the spec to the helper's request. `commit` writes the row and returns its name, when all else but what follows from its
+ * addresses is in place; the lock is then held.
+ */
 async function launch(
   context: Context,
   id: string,
-  spec: ContainerSpec,
+  asked: ContainerSpec,
   source: RootSource,
   options: StartOptions,
-  commit: () => void,
+  commit: () => string,
 ): Promise<RunRequest> {
+  const start = await networkFor(context, id, asked);
+  const { spec } = start;
   const user = await lookUpUser(context, source, spec);
   const { seccomp, cache } = seccompFor(context, spec);
   const runtime = runtimeProgram(spec.HostConfig.Runtime);
@@ -121,7 +126,8 @@ async function launch(
       spec,
       user,
       mappings: context.host().mappings,
-      files: hostFiles(directory, spec),
+      network: start.namespace,
+      files: start.files,
       maxOpenFiles: maxOpenFiles(),
       consoleSize: options.consoleSize,
     });
@@ -129,7 +135,9 @@ async function launch(
     if (seccomp) config.annotations[SECCOMP_ANNOTATION] = seccomp.digest;
     writeFileSync(join(directory, "config.json"), encodeConfig(config, seccomp), { mode: 0o600 });
     rmSync(exitFile(context, id), { force: true });
-    commit();
+    for (const name of ["ports.json", "network.json"]) // of a life before, which may have had other networks
+      rmSync(join(runDirectory(context, id), name), { force: true });
+    const requests = connected(context, start, commit);
     unfinished?.done();
     return {
       id,
@@ -147,6 +155,7 @@ async function launch(
       remove: spec.HostConfig.AutoRemove ? [directory] : [],
       exitFile: exitFile(context, id),
       seccompCache: cache,
+      ...requests,
     };
   } catch (error) {
     // nothing has been mounted, and no file of a mapped id has been made yet
@@ -156,6 +165,12 @@ async function launch(
     closeSync(lockFd);
     throw error;
   }
+}
+
+/** Row and addresses are committed together: no container runs without those that it is known by. */
+function connected(context: Context, start: NetworkStart, commit: () => string): NetworkRequests {
+  const both = context.db().transaction(() => start.connect(commit()));
+  return both.immediate();
 }
 
 /** A source of `--volume` that is not there becomes a directory, as Docker has it. The binds have been checked. */

@@ -5,8 +5,8 @@ import { EngineError } from "../error";
 import { pidfdSendSignal, waitReadable } from "../helper";
 import { type ContainerRow, type Context, waitUnlocked } from "../state";
 import { notRunning, openAlive } from "./alive";
-import { specOf } from "./exec";
 import { runDirectory } from "./places";
+import { specOf } from "./spec";
 
 const SIGNALS = constants.signals as Record<string, number>;
 const REALTIME = { RTMIN: 34, RTMAX: 64 }; // signal(7), as glibc numbers them

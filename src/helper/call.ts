@@ -12,6 +12,8 @@ import type {
   FeaturesRequest,
   LayerApplyReply,
   LayerApplyRequest,
+  NetdFeatures,
+  NetdStatus,
   RemoveTreeRequest,
   RunRequest,
   UnshareRequest,
@@ -25,6 +27,10 @@ type Call = {
   "remove-tree": [RemoveTreeRequest, Record<string, never>];
   "copy-tree": [CopyTreeRequest, Record<string, never>];
   features: [FeaturesRequest, Features];
+  "netd-probe": [Record<string, never>, { features: NetdFeatures; error: Facts | null }];
+  /** Null where no netd runs. */
+  "netd-status": [{ socket: string }, NetdStatus | null];
+  "network-reload": [{ runDir: string }, Record<string, never>];
 };
 
 /** The request in a memfd: the helper reads it to its end and needs nobody to write at the same time. */

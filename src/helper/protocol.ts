@@ -37,6 +37,60 @@ export type Attach = {
 
 export type LogTarget = { path: string; maxSizeBytes: number; maxFiles: number };
 
+/** A published port as it is asked for. `hostAddress` "": every one; `hostFirst` 0: any free port; of a range the first free one. */
+export type PortPlan = {
+  protocol: "tcp" | "udp";
+  hostAddress: string;
+  hostFirst: number;
+  hostLast: number;
+  containerPort: number;
+};
+
+/** A line of `ports.json` in the run directory: a published port that is open. */
+export type LivePort = {
+  protocol: "tcp" | "udp";
+  hostAddress: string;
+  hostPort: number;
+  containerPort: number;
+};
+
+/** What the supervisor needs to connect the container to netd. */
+export type NetworkRequest = {
+  /** Path of `network.json`. */
+  plan: string;
+  socket: string;
+  lock: string;
+  /** The host's. */
+  resolvConf: string;
+  /** Subnets that no container reaches. */
+  deny: string[];
+  required: boolean;
+};
+
+/** A network of slirp4netns or pasta. `args` come before those that the helper adds. */
+export type UsernetRequest = {
+  kind: "slirp4netns" | "pasta";
+  program: string;
+  args: string[];
+  /** For slirp4netns, which is told over its socket; pasta has them in `args`. */
+  ports: LivePort[];
+  /** Where they lead to. */
+  guestAddress: string;
+};
+
+/** What netd finds on this kernel. */
+export type NetdFeatures = {
+  /** Without it netd passes nothing on to the outside. */
+  tproxy: boolean;
+  /** Whether a connection can wait for the answer of its peer. */
+  hold: boolean;
+  ipv6: boolean;
+  echo4: boolean;
+  echo6: boolean;
+  /** What is missing, and why. */
+  why: string[];
+};
+
 export type RunRequest = {
   id: string;
   proa: string;
@@ -53,6 +107,10 @@ export type RunRequest = {
   remove: string[];
   exitFile: string;
   seccompCache: string | null;
+  /** Absent: nothing is connected to netd. */
+  network?: NetworkRequest;
+  /** Absent: no program makes the network. */
+  usernet?: UsernetRequest;
 };
 
 export type AttachRequest = {
@@ -148,4 +206,29 @@ export type StateRecord = {
   pid: number;
   bundle: string;
   startedMs: number;
+};
+
+/** What netd tells of itself and of those connected; counters are the container's. */
+export type NetdStatus = {
+  pid: number;
+  features: NetdFeatures;
+  /** Proportional memory of its processes; 0 where it is not told. */
+  pssBytes: number;
+  containers: { id: string; name: string; endpoints: EndpointStatus[]; ports: LivePort[] }[];
+};
+
+export type EndpointStatus = {
+  /** Id. */
+  network: string;
+  interface: string;
+  ipv4: string | null;
+  ipv6: string | null;
+  rxBytes: number;
+  rxPackets: number;
+  rxErrors: number;
+  rxDropped: number;
+  txBytes: number;
+  txPackets: number;
+  txErrors: number;
+  txDropped: number;
 };

@@ -32,12 +32,19 @@ export type RuntimeConfig = {
   };
 };
 
+/** Where a container's network namespace comes from. USER: of the namespace that owns it, to be joined as well, or null where it is not needed. */
+export type NetworkNamespace =
+  | { kind: "own" }
+  | { kind: "host" }
+  | { kind: "joined"; path: string; user: string | null };
+
 /** What the spec does not say itself: looked up by the caller, so that this function only computes. */
 export type ConfigInput = {
   id: string;
   spec: ContainerSpec;
   user: ResolvedUser;
   mappings: Mappings;
+  network: NetworkNamespace;
   /** Files that are bound over the image's: target to source. */
   files: Record<string, string>;
   /** The highest number of open files that this process may ask for. */
@@ -68,27 +75,47 @@ const MASKED_PATHS = [
 const READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 export function runtimeConfig(input: ConfigInput): RuntimeConfig {
-  const { spec, mappings } = input;
+  const { spec, mappings, network } = input;
   const host = spec.HostConfig;
-  const ownNetwork = host.NetworkMode !== "host";
+  const sysctl = sysctlsOf(input);
   return {
     ociVersion: OCI_RUNTIME_VERSION,
     process: processConfig(input),
     root: { path: "rootfs", readonly: host.ReadonlyRootfs },
     hostname: spec.Hostname,
     ...(spec.Domainname ? { domainname: spec.Domainname } : {}),
-    mounts: mountsOf(input, ownNetwork),
+    mounts: mountsOf(input),
     annotations: {},
     linux: {
       uidMappings: mappings.uid,
       gidMappings: mappings.gid,
-      namespaces: ["user", "mount", "pid", "ipc", "uts", "cgroup", ...(ownNetwork ? ["network"] : [])].map(
-        (type) => ({ type }),
-      ),
-      ...(Object.keys(host.Sysctls).length > 0 ? { sysctl: host.Sysctls } : {}),
+      namespaces: namespacesOf(network),
+      ...(Object.keys(sysctl).length > 0 ? { sysctl } : {}),
       maskedPaths: host.Privileged ? [] : MASKED_PATHS,
       readonlyPaths: host.Privileged ? [] : READONLY_PATHS,
     },
+  };
+}
+
+function namespacesOf(network: NetworkNamespace): { type: string; path?: string }[] {
+  const user = network.kind === "joined" && network.user !== null ? { path: network.user } : {};
+  const fresh = ["mount", "pid", "ipc", "uts", "cgroup"].map((type) => ({ type }));
+  const own = network.kind === "joined" ? { path: network.path } : {};
+  return [
+    { type: "user", ...user },
+    ...fresh,
+    ...(network.kind === "host" ? [] : [{ type: "network", ...own }]),
+  ];
+}
+
+/** The user's, and what Docker sets where the network is the container's own: low ports and ping need no privilege in it. */
+function sysctlsOf({ spec, mappings, network }: ConfigInput): Record<string, string> {
+  if (network.kind !== "own") return spec.HostConfig.Sysctls;
+  const highest = Math.max(0, ...mappings.gid.map(({ containerID, size }) => containerID + size - 1));
+  return {
+    "net.ipv4.ip_unprivileged_port_start": "0",
+    "net.ipv4.ping_group_range": `0 ${highest}`, // an id that is not mapped would be refused
+    ...spec.HostConfig.Sysctls,
   };
 }
 
@@ -173,8 +200,13 @@ export function rlimitsOf(spec: ContainerSpec, maxOpenFiles: number): NonNullabl
   return [...limits].map(([type, limit]) => ({ type, ...limit }));
 }
 
-function mountsOf(input: ConfigInput, ownNetwork: boolean): OciMount[] {
-  const { spec, files } = input;
+/** Only who owns a network namespace may mount a sysfs, which shows that network. */
+function ownsNetwork(network: NetworkNamespace): boolean {
+  return network.kind === "own" || (network.kind === "joined" && network.user !== null);
+}
+
+function mountsOf(input: ConfigInput): OciMount[] {
+  const { spec, files, network } = input;
   const host = spec.HostConfig;
   const readonly = host.Privileged ? [] : ["ro"];
   const safe = ["nosuid", "noexec", "nodev"];
@@ -192,8 +224,7 @@ function mountsOf(input: ConfigInput, ownNetwork: boolean): OciMount[] {
       source: "devpts",
       options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", ...ttyGroup(input.mappings)],
     },
-    // a sysfs shows its mounter's network: with the host's network only the host's own can be seen
-    ownNetwork
+    ownsNetwork(network)
       ? { destination: "/sys", type: "sysfs", source: "sysfs", options: [...safe, ...readonly] }
       : { destination: "/sys", type: "none", source: "/sys", options: ["rbind", ...safe, "ro"] },
     {

@@ -1,3 +1,5 @@
+import type { PortMap } from "./ports";
+
 /**
  * The one option record of a container: the CLI's flags and the API's body both become this, and it is what is stored,
  * inspected and executed. Field names are those of the Docker Engine API (`/containers/create`); a field that proa adds says so.
@@ -25,15 +27,37 @@ export type ContainerSpec = {
   StopSignal: string;
   /** Seconds. */
   StopTimeout: number;
+  /** Ports that the image or `--expose` names, `80/tcp`: what `PublishAllPorts` publishes. */
+  ExposedPorts: Record<string, Record<string, never>>;
   HostConfig: HostConfig;
+  /** What was asked for at creation; how the container is connected since then is with the networks. */
+  NetworkingConfig: { EndpointsConfig: Record<string, EndpointSettings> };
+};
+
+/** The connection to a network, by the network's name or id. */
+export type EndpointSettings = {
+  IPAMConfig?: { IPv4Address?: string; IPv6Address?: string } | null;
+  Aliases?: string[] | null;
+  MacAddress?: string;
+  /** `com.docker.network.endpoint.ifname`: name of the interface. proa: `host-loopback=true` reaches the host's loopback. */
+  DriverOpts?: Record<string, string> | null;
+  /** The highest has the default route. */
+  GwPriority?: number;
 };
 
 export type HostConfig = {
   AutoRemove: boolean;
   /** `/source:/target[:options]`. */
   Binds: string[];
-  /** "none" or "host". */
+  /** What `parseNetworkMode()` reads. */
   NetworkMode: string;
+  PortBindings: PortMap;
+  PublishAllPorts: boolean;
+  /** Resolvers to ask in place of the host's. */
+  Dns: string[];
+  /** [] takes the host's; "." is none. */
+  DnsSearch: string[];
+  DnsOptions: string[];
   ReadonlyRootfs: boolean;
   Privileged: boolean;
   CapAdd: string[];

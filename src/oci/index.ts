@@ -4,12 +4,13 @@ export {
   bindMount,
   type ConfigInput,
   encodeConfig,
+  type NetworkNamespace,
   processBase,
   type RuntimeConfig,
   rlimitsOf,
   runtimeConfig,
 } from "./config";
-export type { ContainerSpec, HostConfig } from "./container-spec";
+export type { ContainerSpec, EndpointSettings, HostConfig } from "./container-spec";
 export { defaultSeccomp, defaultSeccompProfile, type ResolvedSeccomp } from "./default-seccomp";
 export {
   type Descriptor,
@@ -41,6 +42,10 @@ export {
   readImageConfig,
 } from "./image-config";
 export { assertIsImage, type Index, type Manifest, readManifest } from "./manifest";
+export {
+  type NetworkMode,
+  parseNetworkMode,
+} from "./network-mode";
 export { type ResolvedUser, resolveUser } from "./passwd";
 export {
   choosePlatform,
@@ -50,6 +55,19 @@ export {
   parsePlatform,
   runsOn,
 } from "./platform";
+export {
+  formatPlace,
+  isAddress,
+  type PortBinding,
+  type PortMap,
+  type PortProtocol,
+  type PortRange,
+  parseExposed,
+  parseHostPort,
+  parsePort,
+  parsePublish,
+  parsePublished,
+} from "./ports";
 export {
   familiarReference,
   familiarRepository,

@@ -3,9 +3,36 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../error";
 
-export type Config = { storageDriver: string | undefined };
+export type Config = { storageDriver: string | undefined; network: NetworkConfig };
 
-const keys = ["storage-driver"] as const;
+/** The table `[network]`. Addresses are as they were written: src/network reads them. */
+export type NetworkConfig = {
+  /** Subnet of the default network; undefined: the first one that the host has no route to. */
+  defaultSubnet: string | undefined;
+  /** Where subnets of networks are taken from: parts of `size` bits out of `base`; empty: proa's own. */
+  subnetPools: { base: string; size: number }[];
+  /** Whether the default network has IPv6. */
+  ipv6: boolean;
+  /** Of networks that do not say; bytes. */
+  mtu: number;
+  /** Subnets outside that no container reaches. */
+  deny: string[];
+  /** Whether every container reaches the host's loopback at the host's name. */
+  hostLoopback: boolean;
+};
+
+const keys = ["storage-driver", "network"] as const;
+const networkKeys = ["default-subnet", "subnet-pools", "ipv6", "mtu", "deny", "host-loopback"] as const;
+
+const usualNetwork: NetworkConfig = {
+  defaultSubnet: undefined,
+  subnetPools: [],
+  ipv6: true,
+  mtu: 1500,
+  deny: [],
+  hostLoopback: false,
+};
+
 const limitBytes = 1 << 20;
 
 /**
@@ -18,21 +45,65 @@ export function readConfig(directory: string): Config {
   const fail = (why: unknown, hint?: string) =>
     new EngineError("invalid", "read configuration", path, why, { hint });
   const text = readText(path);
-  if (text === null) return { storageDriver: undefined };
+  if (text === null) return { storageDriver: undefined, network: usualNetwork };
   let settings: Record<string, unknown>;
   try {
     settings = Bun.TOML.parse(text) as Record<string, unknown>;
   } catch (error) {
     throw fail(`it is not TOML: ${error instanceof Error ? error.message : error}`);
   }
-  const unknown = Object.keys(settings).find((key) => !(keys as readonly string[]).includes(key));
-  if (unknown !== undefined)
-    throw fail(`unknown setting ${JSON.stringify(unknown)}`, `the settings are: ${keys.join(", ")}`);
+  checkKeys(settings, keys, "", fail);
   const driver = settings["storage-driver"];
   if (driver !== undefined && typeof driver !== "string")
     throw fail("storage-driver is not a text in quotes");
-  return { storageDriver: driver };
+  return { storageDriver: driver, network: networkOf(settings.network, fail) };
 }
+
+type Fail = (why: unknown, hint?: string) => EngineError;
+
+function checkKeys(table: object, known: readonly string[], prefix: string, fail: Fail): void {
+  const unknown = Object.keys(table).find((key) => !known.includes(key));
+  if (unknown === undefined) return;
+  const names = known.map((key) => `${prefix}${key}`).join(", ");
+  throw fail(`unknown setting ${JSON.stringify(`${prefix}${unknown}`)}`, `the settings are: ${names}`);
+}
+
+function networkOf(value: unknown, fail: Fail): NetworkConfig {
+  if (value === undefined) return usualNetwork;
+  if (!isTable(value)) throw fail("network is not a table", "write [network] above its settings");
+  checkKeys(value, networkKeys, "network.", fail);
+  const read = <T>(
+    key: (typeof networkKeys)[number],
+    is: (each: unknown) => each is T,
+    usual: T,
+    kind: string,
+  ): T => {
+    const each = value[key];
+    if (each === undefined) return usual;
+    if (!is(each)) throw fail(`network.${key} is not ${kind}`);
+    return each;
+  };
+  return {
+    defaultSubnet: read("default-subnet", isText, usualNetwork.defaultSubnet, "a text in quotes"),
+    subnetPools: read("subnet-pools", isPools, [], "a list of { base = SUBNET, size = BITS }"),
+    ipv6: read("ipv6", isBoolean, usualNetwork.ipv6, "true or false"),
+    mtu: read("mtu", isMtu, usualNetwork.mtu, "a number from 1280 to 65535"), // IPv6 needs 1280, RFC 8200
+    deny: read("deny", isTexts, [], "a list of subnets in quotes"),
+    hostLoopback: read("host-loopback", isBoolean, usualNetwork.hostLoopback, "true or false"),
+  };
+}
+
+const isTable = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isText = (value: unknown): value is string | undefined => typeof value === "string";
+const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText);
+const isBoolean = (value: unknown): value is boolean => typeof value === "boolean";
+const isMtu = (value: unknown): value is number =>
+  Number.isInteger(value) && (value as number) >= 1280 && (value as number) <= 65535;
+const isPools = (value: unknown): value is { base: string; size: number }[] =>
+  Array.isArray(value) &&
+  value.every((each) => isTable(each) && typeof each.base === "string" && Number.isInteger(each.size)) &&
+  value.every((each) => Object.keys(each).length === 2);
 
 function readText(path: string): string | null {
   try {

@@ -29,7 +29,7 @@ export function insertContainer(db: Database, row: ContainerRow, spec: string): 
     const holder = db
       .query<{ id: string }, [string]>("SELECT id FROM container WHERE name = ?")
       .get(row.name);
-    if (holder) throw nameInUse(row.name, holder.id);
+    if (holder) throw nameInUse("create container", row.name, holder.id);
     db.query(
       `INSERT INTO container (${COLUMNS}) VALUES
        ($id, $name, $image_id, $image_ref, $command, $created_ms, $status, $started_ms, $finished_ms, $exit_code, $error, $auto_remove)`,
@@ -39,16 +39,20 @@ export function insertContainer(db: Database, row: ContainerRow, spec: string): 
   insert.immediate(); // lock for writing before the read: two processes must not both find the name free
 }
 
-function nameInUse(name: string, id: string): EngineError {
-  return new EngineError(
-    "name-in-use",
-    "create container",
-    name,
-    `the name is used by container ${id.slice(0, 12)}`,
-    {
-      hint: `remove it (proa rm ${name}) or choose another name`,
-    },
-  );
+/** Give a container another name. Throws `name-in-use`, naming the holder. Returns false where the container has been removed. */
+export function renameContainer(db: Database, id: string, name: string): boolean {
+  const rename = db.transaction(() => {
+    const holder = db.query<{ id: string }, [string]>("SELECT id FROM container WHERE name = ?").get(name);
+    if (holder) throw nameInUse("rename container", name, holder.id);
+    return db.query("UPDATE container SET name = ? WHERE id = ?").run(name, id).changes === 1;
+  });
+  return rename.immediate();
+}
+
+function nameInUse(what: string, name: string, id: string): EngineError {
+  return new EngineError("name-in-use", what, name, `the name is used by container ${id.slice(0, 12)}`, {
+    hint: `remove it (proa rm ${name}) or choose another name`,
+  });
 }
 
 /** Every row, newest first; with a status, those rows only. */
@@ -81,6 +85,11 @@ export function containerSpec(db: Database, id: string): string | null {
   );
 }
 
+/** Exchange the stored ContainerSpec for a changed one, JSON. */
+export function setContainerSpec(db: Database, id: string, spec: string): void {
+  db.query("UPDATE container_spec SET spec = ? WHERE id = ?").run(spec, id);
+}
+
 /** Every stored ContainerSpec, JSON, by id. */
 export function allContainerSpecs(db: Database): Map<string, string> {
   const rows = db.query<{ id: string; spec: string }, []>("SELECT id, spec FROM container_spec").all();
@@ -105,12 +114,15 @@ export type Ended = {
   error: string;
 };
 
-/** Write down an end, unless another process has done so, or has started the container again. */
-export function markEnded(db: Database, row: ContainerRow, end: Ended): void {
-  db.query(
-    `UPDATE container SET status = ?, exit_code = ?, finished_ms = ?, started_ms = ?, error = ?
+/** Write down an end, unless another process has done so, or has started the container again. Returns whether it was written. */
+export function markEnded(db: Database, row: ContainerRow, end: Ended): boolean {
+  const { changes } = db
+    .query(
+      `UPDATE container SET status = ?, exit_code = ?, finished_ms = ?, started_ms = ?, error = ?
      WHERE id = ? AND status = 'running' AND started_ms = ?`,
-  ).run(end.status, end.exitCode, end.finishedMs, end.startedMs, end.error, row.id, row.started_ms);
+    )
+    .run(end.status, end.exitCode, end.finishedMs, end.startedMs, end.error, row.id, row.started_ms);
+  return changes === 1;
 }
 
 /** Rows of `--rm` containers that were running when they were last seen. */

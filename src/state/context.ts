@@ -1,7 +1,7 @@
 /** What every room needs from outside: paths, environment, database, id maps. Made once in cli/, handed down. */
 import type { Database } from "bun:sqlite";
 import { type HostMappings, hostMappings } from "../helper";
-import { type Config, readConfig } from "./config";
+import { type Config, type NetworkConfig, readConfig } from "./config";
 import {
   checkRuntimeDirectory,
   makePrivateDirectory,
@@ -16,6 +16,8 @@ export type Context = {
   readonly paths: Paths;
   /** Configured storage driver, or undefined: probe. Reads the configuration at the first call where the caller named none. */
   readonly storageDriver: string | undefined;
+  /** Settings of networks. Reads the configuration at the first call. */
+  readonly network: NetworkConfig;
   /** Milliseconds of the wall clock since the epoch. */
   readonly now: () => number;
   /** The state database, opened at the first call. */
@@ -50,6 +52,10 @@ export function createContext(options: ContextOptions): Context {
       if (options.storageDriver !== undefined) return options.storageDriver;
       config ??= readConfig(paths.config);
       return config.storageDriver;
+    },
+    get network() {
+      config ??= readConfig(paths.config);
+      return config.network;
     },
     now: options.now ?? Date.now,
     warn: options.warn,

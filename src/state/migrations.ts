@@ -1,5 +1,6 @@
 /** The schema, one step a version (`PRAGMA user_version`). A step that has been released is never edited. */
 import { imageSchema } from "./schema-images";
+import { networkSchema } from "./schema-networks";
 
 const containerSchema = `
 CREATE TABLE container (
@@ -25,4 +26,4 @@ CREATE TABLE container_spec (
 ) STRICT, WITHOUT ROWID;
 `;
 
-export const migrations: string[] = [[containerSchema, ...imageSchema].join("\n")];
+export const migrations: string[] = [[containerSchema, ...imageSchema].join("\n"), networkSchema.join("\n")];

@@ -6,7 +6,8 @@ import { existsSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Context } from "./context";
 
-const reserveBytes = 1 << 20; // a transaction in the log, and the log's index
+/** A transaction in the log and the log's index, twice: the log of the one that used it up stays, so that less can be kept again. */
+const reserveBytes = [1 << 20, 1 << 19];
 
 function reservePath(data: string): string {
   return join(data, "reserve");
@@ -16,10 +17,13 @@ function reservePath(data: string): string {
 export function layReserve(data: string): void {
   const path = reservePath(data);
   if (existsSync(path)) return;
-  try {
-    writeFileSync(path, Buffer.alloc(reserveBytes), { mode: 0o600, flag: "wx" });
-  } catch {
-    giveUp(path); // half of it is of no use, and the next command tries again
+  for (const size of reserveBytes) {
+    try {
+      writeFileSync(path, Buffer.alloc(size), { mode: 0o600, flag: "wx" });
+      return;
+    } catch {
+      giveUp(path); // a part of it may be of no use, and the next command tries again
+    }
   }
 }
 

@@ -31,7 +31,7 @@ describe("complete()", () => {
   });
 
   test("offers long flags, and short ones only behind a single dash", async () => {
-    expect(await values("run", "--net")).toEqual(["--network"]);
+    expect(await values("run", "--net")).toEqual(["--network", "--network-alias"]);
     expect(await values("run", "-i")).toEqual(["-i"]);
     const all = await values("run", "-");
     expect(all).toContain("-i");

@@ -114,3 +114,10 @@ test("HelperError has the facts in words: step, object, reason and further words
     "read tar: a/b: cut off",
   );
 });
+
+test.each([
+  ["EADDRNOTAVAIL", "publish port: 203.0.113.1:80/tcp: this host has no such address"],
+  ["EADDRINUSE", "publish port: 203.0.113.1:80/tcp: the address is in use"],
+])("HelperError says %s of a port in words", (errno, message) => {
+  expect(new HelperError("run", facts("publish port", errno, "203.0.113.1:80/tcp")).message).toBe(message);
+});

@@ -31,10 +31,17 @@ const spec: ContainerSpec = {
   Labels: {},
   StopSignal: "",
   StopTimeout: 10,
+  ExposedPorts: {},
+  NetworkingConfig: { EndpointsConfig: {} },
   HostConfig: {
     AutoRemove: false,
     Binds: ["/src:/dst:ro,z"],
     NetworkMode: "none",
+    PortBindings: {},
+    PublishAllPorts: false,
+    Dns: [],
+    DnsSearch: [],
+    DnsOptions: [],
     ReadonlyRootfs: false,
     Privileged: false,
     CapAdd: [],
@@ -56,6 +63,7 @@ const spec: ContainerSpec = {
 const input: ConfigInput = {
   id: "a".repeat(64),
   spec,
+  network: { kind: "own" },
   user: { uid: 33, gid: 33, additionalGids: [4], home: "/var/www" },
   mappings: {
     uid: [
@@ -95,7 +103,12 @@ test("runtimeConfig() is valid against the runtime specification's schema", () =
   ajv.addSchema(defsLinux, "defs-linux.json");
   const validate = ajv.compile(forLinux(configSchema));
 
-  for (const each of [input, changed({ Tty: true }, { NetworkMode: "host", Privileged: true })]) {
+  const ofHost = { ...changed({ Tty: true }, { Privileged: true }), network: { kind: "host" } as const };
+  const joined = {
+    ...input,
+    network: { kind: "joined", path: "/proc/7/ns/net", user: "/proc/7/ns/user" } as const,
+  };
+  for (const each of [input, ofHost, joined]) {
     validate(JSON.parse(encodeConfig(runtimeConfig(each), defaultSeccomp("amd64") ?? null)));
     expect(validate.errors).toBeNull();
   }
@@ -119,14 +132,41 @@ test("runtimeConfig() gives nothing inheritable or ambient", () => {
   expect(capabilities?.bounding).toEqual(capabilities?.effective);
 });
 
-test("runtimeConfig() shares the network and the host's sysfs with --network host", () => {
-  const config = runtimeConfig(changed({}, { NetworkMode: "host" }));
+test("runtimeConfig() shares the network and the host's sysfs with the host's network", () => {
+  const config = runtimeConfig({ ...input, network: { kind: "host" } });
   expect(config.linux.namespaces).not.toContainEqual({ type: "network" });
   expect(config.mounts.find(({ destination }) => destination === "/sys")).toMatchObject({
     type: "none",
     source: "/sys",
   });
+  expect(config.linux.sysctl).toEqual(spec.HostConfig.Sysctls);
   expect(runtimeConfig(input).linux.namespaces).toContainEqual({ type: "network" });
+});
+
+test("runtimeConfig() opens low ports and ping to everybody in a network of the container's own, under the user's settings", () => {
+  const { sysctl } = runtimeConfig(
+    changed({}, { Sysctls: { "net.ipv4.ip_unprivileged_port_start": "80" } }),
+  ).linux;
+  expect(sysctl).toEqual({
+    "net.ipv4.ip_unprivileged_port_start": "80",
+    "net.ipv4.ping_group_range": "0 65536", // 65,537 ids are mapped
+  });
+});
+
+test("runtimeConfig() joins a network namespace together with the user namespace that owns it", () => {
+  const network = { kind: "joined", path: "/proc/7/ns/net", user: "/proc/7/ns/user" } as const;
+  const { linux, mounts } = runtimeConfig({ ...input, network });
+  expect(linux.namespaces).toContainEqual({ type: "network", path: "/proc/7/ns/net" });
+  expect(linux.namespaces[0]).toEqual({ type: "user", path: "/proc/7/ns/user" });
+  expect(linux.sysctl).toEqual(spec.HostConfig.Sysctls);
+  expect(mounts.find(({ destination }) => destination === "/sys")?.type).toBe("sysfs");
+});
+
+test("runtimeConfig() binds the host's sysfs where the network belongs to others", () => {
+  const network = { kind: "joined", path: "/run/netns/x", user: null } as const;
+  const { linux, mounts } = runtimeConfig({ ...input, network });
+  expect(linux.namespaces[0]).toEqual({ type: "user" });
+  expect(mounts.find(({ destination }) => destination === "/sys")?.type).toBe("none");
 });
 
 test("runtimeConfig() limits open files to what the host allows", () => {

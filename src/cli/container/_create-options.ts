@@ -4,6 +4,7 @@ import { type AskedSpec, signalNumber, storedSecurityOptions } from "../../conta
 import { EngineError } from "../../error";
 import { parseBytes } from "../../oci";
 import type { Args, Values } from "../tree";
+import { checkDns, networkArgs, networkOptionsFrom, portOptionsFrom } from "./_network-options";
 
 export const createArgs = {
   name: { type: "string", valueHint: "NAME", description: "Name of the container" },
@@ -59,6 +60,7 @@ export const createArgs = {
     multiple: true,
     valueHint: "NAME:ADDRESS",
     description: "Add a line to /etc/hosts",
+    details: "NAME=ADDRESS is the same. The address host-gateway is the host's, as containers see it.",
   },
   label: { type: "string", alias: "l", multiple: true, valueHint: "KEY[=VALUE]", description: "Set a label" },
   "label-file": {
@@ -71,15 +73,7 @@ export const createArgs = {
   interactive: { type: "boolean", alias: "i", description: "Keep stdin open" },
   tty: { type: "boolean", alias: "t", description: "Give the container a terminal" },
   rm: { type: "boolean", description: "Remove the container when it has ended" },
-  network: {
-    type: "string",
-    hiddenNames: ["net"],
-    valueHint: "MODE",
-    value: { oneOf: ["none", "host"] },
-    default: "none",
-    description: "Network of the container",
-    details: "none: loopback only. host: the network of the host.",
-  },
+  ...networkArgs,
   volume: {
     type: "string",
     alias: "v",
@@ -209,8 +203,11 @@ export function specFrom(
 ): AskedSpec {
   checkTargets(args);
   if (args["stop-signal"] !== undefined) signalNumber(args["stop-signal"]);
+  const { NetworkMode, EndpointsConfig } = networkOptionsFrom(args);
+  const { ExposedPorts, PortBindings } = portOptionsFrom(args);
+  checkDns(args);
   return {
-    Hostname: args.hostname ?? (args.network === "host" ? hostName() : ""),
+    Hostname: args.hostname ?? (NetworkMode === "host" ? hostName() : ""),
     Domainname: args.domainname ?? "",
     User: args.user ?? "",
     AttachStdin: attached.stdin,
@@ -231,10 +228,17 @@ export function specFrom(
     ),
     StopSignal: args["stop-signal"] ?? "",
     StopTimeout: args["stop-timeout"],
+    ExposedPorts,
+    NetworkingConfig: { EndpointsConfig },
     HostConfig: {
       AutoRemove: args.rm,
       Binds: args.volume.map(absoluteBind),
-      NetworkMode: args.network,
+      NetworkMode,
+      PortBindings,
+      PublishAllPorts: args["publish-all"],
+      Dns: args.dns,
+      DnsSearch: args["dns-search"],
+      DnsOptions: args["dns-option"],
       ReadonlyRootfs: args["read-only"],
       Privileged: false,
       CapAdd: args["cap-add"],

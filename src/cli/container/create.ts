@@ -1,6 +1,7 @@
 import { createContainer } from "../../container";
 import { defineCommand } from "../tree";
 import { createArgs, specFrom } from "./_create-options";
+import { asEngineFailure } from "./_engine-failure";
 import { claimCidfile, resolveSource } from "./_source";
 
 export const command = defineCommand({
@@ -24,7 +25,7 @@ export const command = defineCommand({
       app.io.stdout.write(`${id}\n`);
     } catch (error) {
       cidfile.discard();
-      throw error;
+      throw asEngineFailure(error);
     }
   },
 });

@@ -1,4 +1,10 @@
-import { EXIT_UNKNOWN, findContainer, type ListedContainer, listContainers } from "../../container";
+import {
+  describePorts,
+  EXIT_UNKNOWN,
+  findContainer,
+  type ListedContainer,
+  listContainers,
+} from "../../container";
 import { EngineError } from "../../error";
 import { filterFlag, rowFlags } from "../_flags";
 import type { App } from "../app";
@@ -20,7 +26,7 @@ const fields = (nowMs: number): Record<string, Field<ListedContainer>> => ({
   RunningFor: { header: "CREATED", value: ({ created_ms }) => timeAgo(created_ms, nowMs) },
   Status: { header: "STATUS", value: (row) => statusOf(row, nowMs) },
   State: { header: "STATE", value: ({ status }) => status },
-  Ports: { header: "PORTS", value: () => "" },
+  Ports: { header: "PORTS", value: portsOf },
   Names: { header: "NAMES", value: ({ name }) => name },
   Labels: {
     header: "LABELS",
@@ -40,7 +46,7 @@ const fields = (nowMs: number): Record<string, Field<ListedContainer>> => ({
     header: "MOUNTS",
     value: ({ spec }) => spec.HostConfig.Binds.map((bind) => bind.split(":")[0]).join(","),
   },
-  Networks: { header: "NETWORKS", value: ({ spec }) => spec.HostConfig.NetworkMode },
+  Networks: { header: "NETWORKS", value: ({ networks }) => networks.join(",") },
 });
 
 const COLUMNS = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"];
@@ -90,6 +96,16 @@ export const command = defineCommand({
   },
 });
 
+/** Only a container that runs has ports: what it has published, and what it names without. */
+function portsOf(row: ListedContainer): string {
+  return row.status === "running" ? describePorts(row.openPorts, Object.keys(row.spec.ExposedPorts)) : "";
+}
+
+/** `bridge` is the name that docker has for the default network. */
+function isInNetwork(row: ListedContainer, value: string): boolean {
+  return row.networks.includes(value === "bridge" ? "proa" : value);
+}
+
 function shorten(text: string): string {
   return text.length > COMMAND_WIDTH ? `${text.slice(0, COMMAND_WIDTH - 1)}…` : text;
 }
@@ -136,7 +152,7 @@ async function testsFor(app: App, filters: Filters): Promise<(row: ListedContain
     status: (value) => row.status === value,
     exited: (value) => row.status === "exited" && row.exit_code === Number(value),
     label: (value) => hasLabel(row.spec.Labels, value),
-    network: (value) => row.spec.HostConfig.NetworkMode === value,
+    network: (value) => isInNetwork(row, value),
     ancestor: (value) => isFrom(row, value),
     before: () => before !== undefined && row.created_ms < before,
     since: () => since !== undefined && row.created_ms > since,

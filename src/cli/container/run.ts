@@ -3,6 +3,7 @@ import { EngineError } from "../../error";
 import { defineCommand } from "../tree";
 import { attachArgs, consoleSize, parseDetachKeys, requireTerminal } from "./_attach-options";
 import { createArgs, specFrom } from "./_create-options";
+import { asEngineFailure } from "./_engine-failure";
 import { claimCidfile, resolveSource } from "./_source";
 
 export const command = defineCommand({
@@ -15,8 +16,8 @@ export const command = defineCommand({
       { command: "proa run --rm hello", does: "run the image that comes with proa; no network needed" },
       { command: "proa run -it --rm debian bash", does: "a shell in a Debian, removed when it ends" },
       {
-        command: "proa run -d --name web nginx",
-        does: "a server that runs on; proa logs -f web shows its output",
+        command: "proa run -d --name web -p 8080:80 nginx",
+        does: "a server that runs on, reached at port 8080 of the host; proa logs -f web shows its output",
       },
       {
         command: "proa run --rm --rootfs / ls /",
@@ -29,7 +30,7 @@ export const command = defineCommand({
       { status: "127", meaning: "the command was not found in the container" },
       { status: "128+N", meaning: "the command was ended by signal N" },
     ],
-    seeAlso: ["proa-create(1)", "proa-exec(1)", "proa-pull(1)"],
+    seeAlso: ["proa-create(1)", "proa-exec(1)", "proa-pull(1)", "proa-port(1)", "proa-network(1)"],
   },
   args: {
     detach: { type: "boolean", alias: "d", description: "Run in the background and print the id" },
@@ -74,7 +75,7 @@ export const command = defineCommand({
       );
     } catch (error) {
       cidfile.discard();
-      throw error;
+      throw asEngineFailure(error);
     }
   },
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { arch, cpus, hostname, release, totalmem } from "node:os";
-import { listContainers } from "../../container";
+import { listContainers, selectNetworkDriver } from "../../container";
 import { EngineError, reasonOf } from "../../error";
 import type { HostMappings } from "../../helper";
 import { countImages } from "../../image";
@@ -21,6 +21,7 @@ type Info = {
   Images: number;
   Driver: string;
   DriverStatus: [string, string][];
+  Plugins: { Volume: string[]; Network: string[]; Authorization: string[] | null; Log: string[] };
   LoggingDriver: string;
   KernelVersion: string;
   OperatingSystem: string;
@@ -37,7 +38,15 @@ type Info = {
   CgroupVersion: string;
   SecurityOptions: string[];
   Warnings: string[];
-  Proa: { Runtime: string; Cache: string; Config: string; IdMapping: string; Compression: string[] };
+  Proa: {
+    Runtime: string;
+    Cache: string;
+    Config: string;
+    IdMapping: string;
+    Compression: string[];
+    /** What makes the default network, and what it has to do without. */
+    Network: { Driver: string; Reason: string };
+  };
 };
 
 export const command = defineCommand({
@@ -70,9 +79,14 @@ async function gather({ context }: App): Promise<Info> {
   // Where nothing runs yet, this command is asked why: what fails becomes a line of it.
   const host = await orWarn(warnings, () => context.host());
   const selected = await orWarn(warnings, () => selectDriver(context));
+  const network = await orWarn(warnings, () => selectNetworkDriver(context));
   if (host?.warning !== undefined) warnings.push(host.warning);
   if (selected !== undefined && selected.reason !== "")
     warnings.push(`storage driver ${selected.driver.name}: ${selected.reason}`);
+  if (network !== undefined && network.reason !== "")
+    warnings.push(
+      `${network.name === "none" ? "no default network" : `network by ${network.name}`}: ${network.reason}`,
+    );
   return {
     Containers: containers.length,
     ContainersRunning: running,
@@ -81,6 +95,7 @@ async function gather({ context }: App): Promise<Info> {
     Images: countImages(context),
     Driver: selected?.driver.name ?? "unknown",
     DriverStatus: selected === undefined || selected.reason === "" ? [] : [["Reason", selected.reason]],
+    Plugins: { Volume: [], Network: networkModes(), Authorization: null, Log: ["json-file", "none"] },
     LoggingDriver: "json-file",
     KernelVersion: release(),
     OperatingSystem: operatingSystem(),
@@ -103,8 +118,15 @@ async function gather({ context }: App): Promise<Info> {
       Config: context.paths.config,
       IdMapping: host === undefined ? "none" : describeMapping(host),
       Compression: await compressions(warnings),
+      Network: { Driver: network?.name ?? "unknown", Reason: network?.reason ?? "" },
     },
   };
+}
+
+/** What `--network` takes besides names. */
+function networkModes(): string[] {
+  const programs = ["slirp4netns", "pasta"].filter((program) => Bun.which(program) !== null);
+  return ["bridge", "host", "none", "container", "ns", ...programs];
 }
 
 /** The result, or undefined and a warning with the reason and what to do. A choice that the user made wrongly stays an error. */
@@ -166,6 +188,8 @@ function textOf(info: Info): string {
     ],
     ["Images", info.Images],
     ["Storage driver", info.Driver],
+    ["Network driver", info.Proa.Network.Driver],
+    ["Network modes", info.Plugins.Network.join(", ")],
     ["Runtimes", Object.keys(info.Runtimes).join(", ")],
     ["Id mapping", info.Proa.IdMapping],
     ["Compression", info.Proa.Compression.join(", ")],

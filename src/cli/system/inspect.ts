@@ -1,14 +1,19 @@
-import { findContainer, inspectContainer } from "../../container";
+import { describeNetwork, findContainer, inspectContainer } from "../../container";
 import { EngineError } from "../../error";
 import { findImage, inspectImage } from "../../image";
+import { findNetwork } from "../../network";
+import type { Context } from "../../state";
 import { documentFlags, printDocuments } from "../_flags";
 import type { App } from "../app";
 import { defineCommand } from "../tree";
 
+const types = ["container", "image", "network"] as const;
+type Type = (typeof types)[number];
+
 export const command = defineCommand({
   meta: {
-    description: "Show all that is known of containers and images",
-    details: "A name that both a container and an image have means the container.",
+    description: "Show all that is known of containers, images and networks",
+    details: "A name that several things have means the container, then the image, then the network.",
     examples: [
       { command: "proa inspect web", does: "a JSON array of one document" },
       { command: "proa inspect -f '{{.State.Pid}}' web", does: "one field of it" },
@@ -20,8 +25,8 @@ export const command = defineCommand({
     type: {
       type: "string",
       valueHint: "TYPE",
-      value: { oneOf: ["container", "image"] },
-      description: "Only containers, or only images",
+      value: { oneOf: types },
+      description: "Only things of this type",
     },
     object: { type: "positional", rest: true, value: "container", description: "Name or id" },
   },
@@ -30,24 +35,22 @@ export const command = defineCommand({
   },
 });
 
-async function documentOf(
-  { context }: App,
-  name: string,
-  type: "container" | "image" | undefined,
-): Promise<unknown> {
-  if (type !== "image") {
+const inspectors: Record<Type, (context: Context, name: string) => Promise<unknown> | unknown> = {
+  container: async (context, name) =>
+    inspectContainer(context, await findContainer(context, "inspect", name)),
+  image: (context, name) => inspectImage(context, findImage(context, name)),
+  network: (context, name) => describeNetwork(context, findNetwork(context, "inspect", name), false),
+};
+
+async function documentOf({ context }: App, name: string, type: Type | undefined): Promise<unknown> {
+  for (const each of type === undefined ? types : [type]) {
     try {
-      return inspectContainer(context, await findContainer(context, "inspect", name));
+      return await inspectors[each](context, name);
     } catch (error) {
-      if (!isNotFound(error) || type === "container") throw error;
+      if (!isNotFound(error) || type !== undefined) throw error;
     }
   }
-  try {
-    return inspectImage(context, findImage(context, name));
-  } catch (error) {
-    if (!isNotFound(error) || type === "image") throw error;
-    throw new EngineError("not-found", "inspect", name, "no such container or image", { exitCode: 1 });
-  }
+  throw new EngineError("not-found", "inspect", name, "no such container, image or network", { exitCode: 1 });
 }
 
 function isNotFound(error: unknown): boolean {

@@ -38,7 +38,7 @@ describe.skipIf(missing !== null)("the options of run", () => {
     [["--init"], "unknown flag: --init"],
     [["--memory", "5m"], "unknown flag: --memory"],
     [["--gpus=all"], "unknown flag: --gpus"],
-    [["-p", "80:80"], "unknown shorthand flag: 'p' in -p"],
+    [["-y", "80"], "unknown shorthand flag: 'y' in -y"],
     [["-itZ"], "unknown shorthand flag: 'Z' in -itZ"],
     [["--"], '"proa run" requires at least 1 argument: no IMAGE given'],
     [["--name"], "flag needs an argument: --name"],
@@ -272,9 +272,10 @@ describe.skipIf(missing !== null)("the options of run", () => {
   });
 
   test("--hostname and --domainname are in uname, /etc/hostname and /etc/hosts", async () => {
-    const script = "hostname; cat /etc/hostname; echo $HOSTNAME; hostname -d; grep box /etc/hosts";
-    expect(await shell(place, ["-h", "box", "--domainname", "example.org"], script)).toBe(
-      "box\nbox\nbox\nexample.org\n127.0.1.1\tbox.example.org box",
+    const script =
+      "hostname; cat /etc/hostname; echo $HOSTNAME; hostname -d; grep box /etc/hosts | head -n 1 | cut -f2";
+    expect(await shell(place, ["-h", "box", "--domainname", "example.org", "--name", "box"], script)).toBe(
+      "box\nbox\nbox\nexample.org\nbox.example.org box",
     );
   });
 
@@ -286,7 +287,7 @@ describe.skipIf(missing !== null)("the options of run", () => {
 
   test("--add-host adds lines to /etc/hosts, IPv6 ones too", async () => {
     const options = ["--add-host", "db:10.1.2.3", "--add-host=six:::1", "--add-host", "other=10.1.2.4"];
-    expect(await shell(place, options, "tail -n 3 /etc/hosts")).toBe(
+    expect(await shell(place, ["--network", "none", ...options], "sed -n 7,9p /etc/hosts")).toBe(
       "10.1.2.3\tdb\n::1\tsix\n10.1.2.4\tother",
     );
   });

@@ -86,7 +86,7 @@ describe.skipIf(missing !== null)("ps", () => {
         "--format",
         '{{.Label "tier"}} {{upper .Names}} {{.Networks}}',
       ),
-    ).toBe("back ENDED none");
+    ).toBe("back ENDED proa");
     const wrong = await engine.proa(["ps", "--format", "{{.NoSuch}}"]);
     expect(wrong.stderr).toContain("NoSuch");
     expect(wrong.exitCode).not.toBe(0);
@@ -159,7 +159,7 @@ describe.skipIf(missing !== null)("ps", () => {
       Args: ["1000"],
       State: { Status: "running", Running: true, Paused: false, ExitCode: 0, Error: "" },
       Config: { Cmd: ["sleep", "1000"], Image: place.tiny, Labels: { tier: "front" }, Tty: false },
-      HostConfig: { NetworkMode: "none", AutoRemove: false, Binds: [], ShmSize: 64 << 20 },
+      HostConfig: { NetworkMode: "default", AutoRemove: false, Binds: [], ShmSize: 64 << 20 },
     });
     expect(document.State.Pid).toBeGreaterThan(1);
     expect(Date.parse(document.State.StartedAt)).toBeGreaterThanOrEqual(Date.parse(document.Created) - 1000);

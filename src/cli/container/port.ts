@@ -1,0 +1,51 @@
+import { findContainer, openPorts, portLine } from "../../container";
+import { EngineError } from "../../error";
+import { formatPlace, parsePort } from "../../oci";
+import { defineCommand } from "../tree";
+
+export const command = defineCommand({
+  meta: {
+    description: "Show where the ports of a container are published",
+    details: "Without a port all of them, a line each; with one only the places on the host that lead to it.",
+    examples: [
+      { command: "proa port web", does: "all published ports, as 80/tcp -> 0.0.0.0:8080" },
+      { command: "proa port web 80", does: "where port 80 is reached, as 0.0.0.0:8080" },
+    ],
+    seeAlso: ["proa-run(1)", "proa-ps(1)"],
+  },
+  args: {
+    container: { type: "positional", value: "running-container", description: "Name or id" },
+    port: {
+      type: "positional",
+      required: false,
+      valueHint: "PORT[/PROTOCOL]",
+      description: "Port in the container; tcp where no protocol is named",
+    },
+  },
+  async run({ app, args }) {
+    const asked = args.port === undefined ? null : parsePort(args.port);
+    const row = await findContainer(app.context, "port", args.container);
+    const open = openPorts(app.context, row.id);
+    if (asked === null) {
+      app.io.stdout.write(open.map((port) => `${portLine(port)}\n`).join(""));
+      return;
+    }
+    const places = open.filter(
+      ({ containerPort, protocol }) => containerPort === asked.port && protocol === asked.protocol,
+    );
+    if (places.length === 0) {
+      throw new EngineError(
+        "not-found",
+        "port",
+        row.name,
+        `${asked.port}/${asked.protocol} is not published`,
+        {
+          exitCode: 1,
+          hint:
+            row.status === "running" ? `what is: proa port ${row.name}` : `start it: proa start ${row.name}`,
+        },
+      );
+    }
+    app.io.stdout.write(places.map((port) => `${formatPlace(port.hostAddress, port.hostPort)}\n`).join(""));
+  },
+});
