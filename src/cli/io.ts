@@ -3,8 +3,8 @@ import { fstatSync, writeSync } from "node:fs";
 /**
  * The streams of a command. Writing is synchronous and complete: what was written is with the kernel when `write` returns,
  * so that nothing is lost at exit and a slow reader slows the writer down. `process.stdout` is not used: making it costs 12 ms
- * in a compiled executable, `node:tty` 6, `process.getBuiltinModule` 2.5; importing `node:fs` costs nothing that can be
- * measured. `Bun.write(Bun.stdout)` is not used either: appending to a file (`>>`) it writes at the wrong offset.
+ * in a compiled executable, `node:tty` 6, `process.getBuiltinModule` 2.5. `Bun.write(Bun.stdout)` is not used either: appending to a
+ * file (`>>`) it writes at the wrong offset.
  */
 
 /** Downstream closed its end of the pipe. Nobody reads what is written any more: a quiet end, no failure. */
@@ -59,7 +59,7 @@ export function isTerminal(fd: number): boolean {
 }
 
 function writeAll(fd: number, data: string | Uint8Array): void {
-  const bytes = typeof data === "string" ? Buffer.from(data) : data;
+  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
   let at = 0;
   while (at < bytes.length) {
     try {

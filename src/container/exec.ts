@@ -6,9 +6,9 @@ import type { ContainerRow, Context } from "../state";
 import { notRunning, openAlive } from "./alive";
 import { maxOpenFiles } from "./limits";
 import { containerDirectory, ownExecutable, runDirectory } from "./places";
-import { seccompCacheOf } from "./security";
+import { seccompCacheOf } from "./seccomp-cache";
 import { specOf } from "./spec";
-import { lookUpUserIn } from "./user";
+import { lookUpUserIn } from "./user-inside";
 
 export type ExecOptions = {
   args: string[];

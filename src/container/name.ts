@@ -1,5 +1,6 @@
 /** Names and ids of containers. */
 import { EngineError } from "../error";
+import { randomBytes } from "../helper";
 
 const ADJECTIVES =
   "agile amber ardent austere azure balmy bold brave brisk bright calm candid clever cosmic crisp daring deft eager early earnest fair fleet fond frank free fresh gentle glad golden grand happy hardy hasty honest humble jolly keen kind lively lucid lucky merry mild modest nimble noble patient placid polite proud quick quiet rapid ready robust rosy serene sharp silent sleek smart snug solid sound spry stark steady stoic sunny swift tidy trim true vivid warm wise witty young zesty".split(
@@ -38,5 +39,5 @@ export function randomName(attempt: number): string {
 
 /** 64 hexadecimal digits, of which the first 12 are shown. */
 export function randomId(): string {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
+  return randomBytes(32).toHex();
 }

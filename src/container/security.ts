@@ -12,7 +12,6 @@ import {
   hostPlatform,
   parseSeccompProfile,
   type ResolvedSeccomp,
-  type RuntimeConfig,
   resolveSeccomp,
   type SeccompProfile,
 } from "../oci";
@@ -88,14 +87,4 @@ export function storedSecurityOptions(options: string[]): string[] {
       { hint: "known: seccomp=FILE|unconfined|builtin, no-new-privileges" },
     );
   });
-}
-
-/** Name of the annotation that says which filter a bundle has. */
-export const SECCOMP_ANNOTATION = "proa.seccomp";
-
-/** Where the compiled filter of a bundle is kept: by what is in the bundle, which a newer proa might not choose again. */
-export function seccompCacheOf(context: Context, directory: string): string | null {
-  const config = JSON.parse(readFileSync(join(directory, "config.json"), "utf8")) as RuntimeConfig;
-  const digest = config.annotations[SECCOMP_ANNOTATION];
-  return digest === undefined ? null : join(context.paths.seccomp, `${digest}.bpf`);
 }

@@ -1,7 +1,7 @@
 /** Who a container's processes run as, by the passwd and group files of its own root. */
 import { type ContainerSpec, type ResolvedUser, resolveUser } from "../oci";
 import type { Context } from "../state";
-import { type RootSource, readInside, readRootFile } from "../storage";
+import { type RootSource, readRootFile } from "../storage";
 
 /** The user of the first process. */
 export async function lookUpUser(
@@ -12,15 +12,4 @@ export async function lookUpUser(
   const passwd = await readRootFile(context, source, "/etc/passwd");
   const group = await readRootFile(context, source, "/etc/group");
   return resolveUser(spec.User, passwd ?? "", group ?? "", spec.HostConfig.GroupAdd);
-}
-
-/** The user of a further process in the container whose first process is `pid`: its files may have changed since. */
-export function lookUpUserIn(pid: number, user: string, groupAdd: string[]): ResolvedUser {
-  const root = `/proc/${pid}/root`;
-  return resolveUser(
-    user,
-    readInside(root, "/etc/passwd") ?? "",
-    readInside(root, "/etc/group") ?? "",
-    groupAdd,
-  );
 }

@@ -53,7 +53,7 @@ function isUsable(path: string, size?: number): boolean {
   try {
     accessSync(path, constants.X_OK); // also false on a noexec mount
     const stat = statSync(path);
-    const wanted = size ?? statSync(helper).size;
+    const wanted = size ?? Bun.file(helper).size;
     return stat.uid === process.geteuid?.() && (stat.mode & 0o022) === 0 && stat.size === wanted;
   } catch {
     return false;

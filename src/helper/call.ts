@@ -36,7 +36,7 @@ type Call = {
 /** The request in a memfd: the helper reads it to its end and needs nobody to write at the same time. */
 function requestFd(request: object): number {
   const fd = memfdCreate("proa-request");
-  const bytes = Buffer.from(JSON.stringify(request));
+  const bytes = new TextEncoder().encode(JSON.stringify(request));
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
   return fd;
 }

@@ -1,47 +1,15 @@
 /**
- * The few system calls that node:fs lacks, through bun:ffi. Opening libc costs 0.6 ms, so it happens on the first call.
- * Every function returns what the call returned, or throws an error with the symbolic errno in `code`.
+ * The few system calls that node:fs lacks. Every function returns what the call returned, or throws an error with the symbolic errno in
+ * `code`.
  */
-import { dlopen, FFIType, ptr, read } from "bun:ffi";
-import { constants } from "node:os";
+import { ptr } from "bun:ffi";
+import { call, callOnce, checked, errorOf, pathAt, SYS } from "./_libc";
 
-const symbols = {
-  flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
-  fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i64], returns: FFIType.i32 },
-  memfd_create: { args: [FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
-  execve: { args: [FFIType.ptr, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
-  poll: { args: [FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
-  lgetxattr: { args: [FFIType.ptr, FFIType.ptr, FFIType.ptr, FFIType.u64], returns: FFIType.i64 },
-  syscall: {
-    args: [FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64],
-    returns: FFIType.i64,
-  },
-  __errno_location: { args: [], returns: FFIType.ptr },
-} as const;
-
-let libc: ReturnType<typeof dlopen<typeof symbols>>["symbols"] | undefined;
-
-function c() {
-  libc ??= dlopen("libc.so.6", symbols).symbols;
-  return libc;
-}
-
-/** The errno of the call just made, as an error whose `code` is its symbolic name. */
-function lastError(call: string): NodeJS.ErrnoException {
-  const errno = read.i32(c().__errno_location() as never, 0);
-  const code = Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
-  return Object.assign(new Error(`${call}: ${code}`), { code, errno, syscall: call });
-}
-
-function checked(call: string, result: number | bigint): number {
-  if (Number(result) < 0) throw lastError(call);
-  return Number(result);
-}
-
-/** A NUL-terminated copy. The buffer must stay referenced while the kernel may read it. */
-function cString(text: string): Buffer {
-  return Buffer.from(`${text}\0`);
-}
+const ESRCH = 3;
+const EINTR = 4;
+const EAGAIN = 11;
+const ENODATA = 61;
+const EOPNOTSUPP = 95;
 
 /** `flock` operations, flock(2). */
 export const LOCK_SH = 1;
@@ -50,63 +18,65 @@ export const LOCK_NB = 4;
 
 /** Lock the open file description behind `fd`. Returns false where LOCK_NB finds it locked by another. */
 export function flock(fd: number, operation: number): boolean {
-  for (;;) {
-    if (c().flock(fd, operation) === 0) return true;
-    const error = lastError("flock");
-    if (error.code === "EAGAIN") return false;
-    if (error.code !== "EINTR") throw error;
-  }
+  const result = call(SYS.flock, fd, operation);
+  if (result !== -EAGAIN) checked(result, "flock");
+  return result === 0;
+}
+
+/** Random bytes, getrandom(2): loading Web Crypto for a few of them takes longer than a start has to spare. At most 256. */
+export function randomBytes(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  checked(call(SYS.getrandom, ptr(bytes), length, 0), "getrandom");
+  return bytes;
 }
 
 /** Keep `fd` open across execve. */
 export function keepOnExec(fd: number): void {
   const F_SETFD = 2;
-  checked("fcntl", c().fcntl(fd, F_SETFD, 0));
+  checked(call(SYS.fcntl, fd, F_SETFD, 0), "fcntl");
 }
 
 /** An anonymous file in memory, close-on-exec. */
 export function memfdCreate(name: string): number {
   const MFD_CLOEXEC = 1;
-  return checked("memfd_create", c().memfd_create(ptr(cString(name)), MFD_CLOEXEC));
+  return checked(call(SYS.memfd_create, pathAt(name, "memfd_create"), MFD_CLOEXEC), "memfd_create");
 }
 
 /** Replace this process. Descriptors that were not given to keepOnExec() are closed. Returns only by throwing. */
 export function execve(path: string, argv: string[], env: Record<string, string | undefined>): never {
-  const strings: Buffer[] = [];
-  const vector = (items: string[]): BigUint64Array => {
-    const pointers = new BigUint64Array(items.length + 1); // the last one stays 0
-    items.forEach((item, i) => {
-      const buffer = cString(item);
-      strings.push(buffer); // referenced until execve has copied it
-      pointers[i] = BigInt(ptr(buffer));
-    });
-    return pointers;
-  };
-  const args = vector(argv);
-  const environment = vector(
-    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`])),
+  const variables = Object.entries(env).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${value}`],
   );
-  const file = cString(path);
-  c().execve(ptr(file), ptr(args), ptr(environment));
-  throw lastError("execve");
+  const args = stringVector(argv);
+  const environment = stringVector(variables);
+  throw errorOf(call(SYS.execve, pathAt(path, "execve"), args.address, environment.address), "execve", path);
+}
+
+/** An array of C strings that ends in a null pointer. It must stay referenced while the kernel may read it. */
+function stringVector(items: string[]): { address: number; strings: Uint8Array; pointers: Uint32Array } {
+  const strings = new TextEncoder().encode(items.map((item) => `${item}\0`).join(""));
+  const pointers = new Uint32Array(2 * (items.length + 1)); // low and high half of each, the last one stays 0
+  let at = items.length === 0 ? 0 : ptr(strings);
+  const start = at;
+  for (let i = 0; i < items.length; i++) {
+    pointers[2 * i] = at; // modulo 2^32
+    pointers[2 * i + 1] = Math.floor(at / 2 ** 32);
+    at = start + strings.indexOf(0, at - start) + 1;
+  }
+  return { address: ptr(pointers), strings, pointers };
 }
 
 /** A descriptor of the process `pid`, pidfd_open(2). */
 export function pidfdOpen(pid: number): number {
-  const SYS_pidfd_open = 434;
-  return checked("pidfd_open", c().syscall(SYS_pidfd_open, pid, 0, 0, 0));
+  return checked(call(SYS.pidfd_open, pid, 0), "pidfd_open");
 }
 
 /** Send `signal` to the process behind a pidfd. Returns false where it is gone. */
 export function pidfdSendSignal(pidfd: number, signal: number): boolean {
-  const SYS_pidfd_send_signal = 424;
-  if (Number(c().syscall(SYS_pidfd_send_signal, pidfd, signal, 0, 0)) === 0) return true;
-  const error = lastError("pidfd_send_signal");
-  if (error.code === "ESRCH") return false;
-  throw error;
+  const result = call(SYS.pidfd_send_signal, pidfd, signal, 0, 0);
+  if (result !== -ESRCH) checked(result, "pidfd_send_signal");
+  return result === 0;
 }
-
-const LONGEST_POLL_MS = 0x7fff_ffff; // poll(2) takes an int
 
 /** Wait until `fd` is readable (a pidfd: the process has ended) or `timeoutMs` have passed (-1: for ever). */
 export function waitReadable(fd: number, timeoutMs: number): boolean {
@@ -114,43 +84,41 @@ export function waitReadable(fd: number, timeoutMs: number): boolean {
   const end = timeoutMs < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
   for (;;) {
     const pollfd = new Int32Array([fd, POLLIN]); // struct pollfd: int fd; short events, revents
-    const left = end === Number.POSITIVE_INFINITY ? -1 : Math.max(0, Math.ceil(end - performance.now()));
-    const n = c().poll(ptr(pollfd), 1, Math.min(left, LONGEST_POLL_MS));
-    if (n > 0) return true;
-    if (n === 0 && left <= LONGEST_POLL_MS) return false;
-    if (n === 0) continue;
-    const error = lastError("poll");
-    if (error.code !== "EINTR") throw error;
+    const leftMs = Math.max(0, Math.ceil(end - performance.now()));
+    const time = new BigInt64Array(2); // struct timespec: seconds, nanoseconds
+    if (timeoutMs >= 0) time.set([BigInt(Math.floor(leftMs / 1000)), BigInt((leftMs % 1000) * 1_000_000)]);
+    const n = callOnce(SYS.ppoll, ptr(pollfd), 1, timeoutMs < 0 ? 0 : ptr(time), 0, 0);
+    if (n >= 0) return n > 0;
+    if (n !== -EINTR) throw errorOf(n, "ppoll");
   }
 }
 
 /** The value of an extended attribute of `path` itself (never of a link's target); null where there is none. */
 export function lgetxattr(path: string, name: string): Buffer | null {
-  const value = Buffer.alloc(256);
-  const n = Number(c().lgetxattr(ptr(cString(path)), ptr(cString(name)), ptr(value), value.length));
-  if (n >= 0) return value.subarray(0, n);
-  const error = lastError("lgetxattr");
-  if (error.code === "ENODATA" || error.code === "EOPNOTSUPP" || error.code === "ENOTSUP") return null;
-  throw error;
+  const value = new Uint8Array(256);
+  const [at, named] = [pathAt(path, "lgetxattr", 0), pathAt(name, "lgetxattr", 1)];
+  const n = call(SYS.lgetxattr, at, named, ptr(value), value.length);
+  if (n === -ENODATA || n === -EOPNOTSUPP) return null;
+  return Buffer.from(value.buffer, 0, checked(n, "lgetxattr", path));
 }
 
 /** Open `path` inside the directory `root` as if that were `/`: no link and no `..` leads out, openat2(2). Read-only. */
 export function openInRoot(root: number, path: string): number {
-  const SYS_openat2 = 437;
   const O_RDONLY_CLOEXEC_NONBLOCK_NOCTTY = 0o2000000 | 0o4000 | 0o400;
   const RESOLVE_IN_ROOT = 0x10;
   const RESOLVE_NO_MAGICLINKS = 0x02;
-  const how = new BigUint64Array([
-    BigInt(O_RDONLY_CLOEXEC_NONBLOCK_NOCTTY),
-    0n,
-    BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS),
+  // struct open_how: flags, mode, resolve, each of 64 bits
+  const how = new Uint32Array([
+    O_RDONLY_CLOEXEC_NONBLOCK_NOCTTY,
+    0,
+    0,
+    0,
+    RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+    0,
   ]);
-  const file = cString(path);
   for (;;) {
-    const fd = Number(c().syscall(SYS_openat2, root, ptr(file), ptr(how), how.byteLength));
-    if (fd >= 0) return fd;
-    const error = lastError("openat2");
+    const fd = call(SYS.openat2, root, pathAt(path, "openat2"), ptr(how), how.byteLength);
     // EAGAIN: a rename or mount anywhere on the host raced with the resolution of ".."
-    if (error.code !== "EAGAIN" && error.code !== "EINTR") throw error;
+    if (fd !== -EAGAIN) return checked(fd, "openat2", path);
   }
 }

@@ -106,7 +106,7 @@ function candidates(text: string, reference: Reference): Reference[] {
 function load(context: Context, id: Digest, name: string | undefined): StoredImage | null {
   const text = imageConfig(context.db(), id);
   if (text === null) return null;
-  const { platform, config } = readImageConfig(`read config: ${id}`, Buffer.from(text));
+  const { platform, config } = readImageConfig(`read config: ${id}`, new TextEncoder().encode(text));
   return { id, platform, config, name };
 }
 

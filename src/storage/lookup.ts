@@ -1,17 +1,9 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readlinkSync,
-  readSync,
-  type Stats,
-} from "node:fs";
+import { lstatSync, readlinkSync, type Stats } from "node:fs";
 import { join } from "node:path";
-import { lgetxattr, openInRoot } from "../helper";
+import { lgetxattr } from "../helper";
 import type { Context } from "../state";
 import type { RootSource } from "./driver";
+import { readInside } from "./inside";
 import { rootLayers } from "./rootfs";
 import { selectDriver } from "./select";
 
@@ -22,7 +14,6 @@ import { selectDriver } from "./select";
 
 const linksLimit = 40; // as the kernel has it (MAXSYMLINKS)
 const componentsLimit = 4096; // a path of links cannot grow without bound
-export const fileLimitBytes = 1 << 20; // /etc/passwd of a large site is a tenth of it
 
 /** The text of a regular file in the container's root to be, or null where there is none that can be read. */
 export async function readRootFile(
@@ -123,39 +114,4 @@ function statOrNull(path: string): Stats | null {
 
 function componentsOf(path: string): string[] {
   return path.split("/").filter((part) => part !== "" && part !== ".");
-}
-
-/** The text of a regular file below ROOT; links are resolved as if ROOT were `/`. Null where it cannot be read. */
-export function readInside(root: string, path: string): string | null {
-  let rootFd: number;
-  try {
-    rootFd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
-  } catch {
-    return null;
-  }
-  try {
-    const fd = openInRoot(rootFd, path);
-    try {
-      return readSmall(fd);
-    } finally {
-      closeSync(fd);
-    }
-  } catch {
-    return null;
-  } finally {
-    closeSync(rootFd);
-  }
-}
-
-function readSmall(fd: number): string | null {
-  const stat = fstatSync(fd);
-  if (!stat.isFile() || stat.size > fileLimitBytes) return null;
-  const buffer = Buffer.alloc(stat.size);
-  let length = 0;
-  while (length < buffer.length) {
-    const n = readSync(fd, buffer, length, buffer.length - length, length);
-    if (n === 0) break;
-    length += n;
-  }
-  return buffer.toString("utf8", 0, length);
 }

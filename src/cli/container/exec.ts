@@ -1,7 +1,7 @@
 import { execInContainer, findContainer } from "../../container";
 import { defineCommand } from "../tree";
 import { attachArgs, consoleSize, parseDetachKeys, requireTerminal } from "./_attach-options";
-import { absoluteDirectory, environmentFrom } from "./_create-options";
+import { absoluteDirectory, environmentFrom } from "./_process-options";
 
 export const command = defineCommand({
   meta: {

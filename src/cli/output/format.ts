@@ -40,7 +40,15 @@ export async function formatRows<T>(rows: readonly T[], options: RowsOptions<T>)
   if (format === "" || format === "table") {
     const titles = columns.map((name) => fields[name]?.header ?? name);
     const shown = columns.flatMap((name) => fields[name] ?? []);
-    const body = rows.map((row) => shown.map((field) => textOf(field.value(row, more))));
+    const body: string[][] = [];
+    for (const row of rows) {
+      const cells: string[] = []; // by hand: a map within a map takes 500 rows twice the time, when nothing is compiled yet
+      for (const field of shown) {
+        const value = field.value(row, more);
+        cells.push(typeof value === "string" ? value : textOf(value));
+      }
+      body.push(cells);
+    }
     return tableOf(titles, body);
   }
   const isTable = /^table\s/.test(format);

@@ -34,7 +34,11 @@ describe.skipIf(missing !== null)("run, when a system call fails:", () => {
 
   test.each([
     ["mkdir", "ENOSPC", 5],
+    ["mkdirat", "ENOSPC", 5],
+    ["mkdirat", "ENOSPC", 9],
     ["rename", "ENOSPC", 1],
+    ["renameat2", "ENOSPC", 1],
+    ["write", "ENOSPC", 3],
     ["fsync", "EIO", 1],
     ["fsync", "EIO", 2],
     ["ftruncate", "ENOSPC", 1],
@@ -98,6 +102,8 @@ describe.skipIf(missing !== null)("pull, when a system call fails:", () => {
     ["openat2", "EMFILE", 1],
     ["rename", "ENOSPC", 1],
     ["rename", "ENOSPC", 3],
+    ["renameat2", "ENOSPC", 1],
+    ["renameat2", "ENOSPC", 3],
     ["fsync", "EIO", 1],
     ["fsync", "EIO", 3],
     ["symlinkat", "ENOSPC", 5],
