@@ -179,20 +179,21 @@ static bool add_qualified(struct netd *netd, struct answer *answer, const struct
 
 static bool add_host(const struct netd *netd, struct answer *answer, const struct dns_asker *asker, const char *name)
 {
-	bool reaches = false, v6 = false;
+	bool v4 = false, v6 = false;
 
 	if (!is_host_name(name))
 		return false;
 	for (const struct endpoint *endpoint = asker->endpoint->member->endpoints; endpoint; endpoint = endpoint->next)
 		if (!endpoint->network->internal) {
-			reaches = true;
+			v4 = v4 || endpoint->v4.family != 0;
 			v6 = v6 || endpoint->v6.family != 0;
 		}
-	if (reaches)
+	/* One of them: the IPv6 address is the host's ::1, where a server that listens on 127.0.0.1 is not, and most libraries try it first. */
+	if (v4)
 		add(answer, &netd->names->host4);
-	if (v6)
+	else if (v6)
 		add(answer, &netd->names->host6);
-	return reaches;
+	return v4 || v6;
 }
 
 /* NAME.NETWORK of ENDPOINT, or NAME alone where that would be too long. */

@@ -163,17 +163,18 @@ export function surroundings(
   spec: ContainerSpec,
   endpoints: readonly Endpoint[],
 ): Surroundings {
-  const isOutside = endpoints.some(({ network }) => !network.internal);
   const hasV6 = endpoints.some(({ ipv6, network }) => ipv6 !== null && !network.internal);
   const hasV4 = endpoints.some(({ ipv4, network }) => ipv4 !== null && !network.internal);
   const named = endpoints.filter(({ network }) => network.names);
+  // one of them: the IPv6 address is the host's ::1, where a server that listens on 127.0.0.1 is not
+  const host = hasV4 ? [HOST_V4] : hasV6 ? [HOST_V6] : [];
   return {
     own: endpoints.flatMap(({ ipv4, ipv6, wanted }) =>
       [ipv4, ipv6]
         .filter((address) => address !== null)
         .map((address) => ({ address, names: [name, ...(wanted.aliases ?? [])] })),
     ),
-    host: isOutside ? [...(hasV4 ? [HOST_V4] : []), ...(hasV6 ? [HOST_V6] : [])] : [],
+    host,
     nameServers: named.length > 0 ? gateways(named) : withoutNames(spec, endpoints),
     isNameService: named.length > 0,
   };

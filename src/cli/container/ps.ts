@@ -50,7 +50,19 @@ const fields = (nowMs: number): Record<string, Field<ListedContainer>> => ({
 });
 
 const COLUMNS = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"];
-const FILTERS = ["ancestor", "before", "exited", "id", "label", "name", "network", "since", "status"];
+const FILTERS = [
+  "ancestor",
+  "before",
+  "exited",
+  "expose",
+  "id",
+  "label",
+  "name",
+  "network",
+  "publish",
+  "since",
+  "status",
+];
 
 export const command = defineCommand({
   meta: {
@@ -106,6 +118,11 @@ function isInNetwork(row: ListedContainer, value: string): boolean {
   return row.networks.includes(value === "bridge" ? "proa" : value);
 }
 
+/** The container's ports that are published, each as `80/tcp`. */
+function publishedOf({ spec }: ListedContainer): string[] {
+  return Object.keys(spec.HostConfig.PortBindings);
+}
+
 function shorten(text: string): string {
   return text.length > COMMAND_WIDTH ? `${text.slice(0, COMMAND_WIDTH - 1)}…` : text;
 }
@@ -146,6 +163,13 @@ async function testsFor(app: App, filters: Filters): Promise<(row: ListedContain
   };
   const before = await edge("before");
   const since = await edge("since");
+  const ports = new Map<string, readonly string[]>(); // what a filter means: each as `80/tcp`
+  for (const value of [...(filters.get("publish") ?? []), ...(filters.get("expose") ?? [])]) {
+    const { parseExposed } = await import("../../oci");
+    ports.set(value, parseExposed(value));
+  }
+  const hasPort = (value: string, all: readonly string[]) =>
+    (ports.get(value) ?? []).some((port) => all.includes(port));
   return (row) => ({
     id: (value) => row.id.startsWith(value),
     name: (value) => matches(row.name, value),
@@ -153,6 +177,8 @@ async function testsFor(app: App, filters: Filters): Promise<(row: ListedContain
     exited: (value) => row.status === "exited" && row.exit_code === Number(value),
     label: (value) => hasLabel(row.spec.Labels, value),
     network: (value) => isInNetwork(row, value),
+    publish: (value) => hasPort(value, publishedOf(row)),
+    expose: (value) => hasPort(value, [...Object.keys(row.spec.ExposedPorts), ...publishedOf(row)]),
     ancestor: (value) => isFrom(row, value),
     before: () => before !== undefined && row.created_ms < before,
     since: () => since !== undefined && row.created_ms > since,

@@ -119,6 +119,21 @@ describe.skipIf(missing !== null)("ps", () => {
     expect(await names("-f", `id=${ids["made"]?.slice(0, 5)}`)).toEqual(["made"]);
   });
 
+  test("--filter by ports, published and exposed", async () => {
+    await engine.ok(["create", "--name", "open", "-p", "8080:80", "--expose", "90/udp", place.tiny]);
+    for (const [filter, expected] of [
+      ["publish=80", ["open"]],
+      ["publish=70-85/tcp", ["open"]],
+      ["publish=80/udp", []],
+      ["publish=90/udp", []],
+      ["expose=90/udp", ["open"]],
+      ["expose=80", ["open"]],
+    ] as const)
+      expect([filter, await names("--filter", filter)]).toEqual([filter, [...expected]]);
+    expect((await engine.proa(["ps", "--filter", "publish=http"])).exitCode).toBe(125);
+    await engine.ok(["rm", "open"]);
+  });
+
   test("a filter that is not known, or has a value that cannot be, is an error", async () => {
     for (const filter of ["colour=red", "status=sleeping", "exited=x"]) {
       const result = await engine.proa(["ps", "--filter", filter]);

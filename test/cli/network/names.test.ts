@@ -113,7 +113,8 @@ describe.skipIf(netMissing !== null)(`names${why}`, () => {
       "%s is the host",
       async (name) => {
         expect(await short(engine, "web1", name)).toEqual(["169.254.1.2"]);
-        expect(await short(engine, "web1", name, "AAAA")).toEqual(["fd00:70:726f:61::2"]);
+        const answer = await dig(engine, "web1", name, "AAAA"); // it would be ::1, where few servers listen
+        expect([answer.status, answer.records]).toEqual(["NOERROR", []]);
         expect(await short(engine, "alone", name, "AAAA")).toEqual([]);
       },
     );
