@@ -370,7 +370,7 @@ async function measureStart(bench: Bench, image: string, rounds: number, samples
   const proa = bench.engines.find(({ name }) => name === "proa");
   if (proa === undefined) return;
   for (let i = 0; i < 50; i++) proa.run("run", "-d", "--network", "bridge", image, "sleep", "1000");
-  await Bun.sleep(500);
+  await Bun.sleep(3000); // idle: what the starts have used has been given back
   let kib = 0;
   for (const { pid, command } of processesOf(proa.sandbox)) {
     if (!command.startsWith("proa-net")) continue;
