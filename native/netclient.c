@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #define REACH_ATTEMPTS 12  /* a netd that leaves just when we come, each time */
 #define STALE_ANSWERS 64     /* more than netd asks at once; a container with CAP_NET_ADMIN could go on sending */
 #define ANSWER_MS 20000    /* a netd that takes longer stands still; a hundred containers that start at once take some seconds */
+#define LOOK_MS 100         /* after words of the client that are no end */
 #define REST_FIRST_MS 100
 #define REST_MOST_MS 10000
 #define BRIEF_MS 1000      /* a netd that ends so soon may do it again, for a reason that we bring along */
@@ -34,7 +36,9 @@ struct netclient {
 	int run_dir_fd;
 	bool required, given_up;
 	int connection, n_fd, netns_fd, netlink_fd;
+	int client_fd;            /* control socket of the client that asked for the start; borrowed, -1 afterwards */
 	enum { REACHING, ASKED, ATTACHED, RESTING } state;
+	bool behind;              /* in ASKED: the answer is overdue, and the plan is to be read once more when it comes */
 	bool known;               /* to the netd of this connection: what it refuses now changes nothing for it */
 	pid_t child;
 	int64_t rest_ms, attached_ms;
@@ -160,7 +164,7 @@ int netclient_parse(json_t *network, const char *run_dir, int run_dir_fd, struct
 	if (json_is_null(network))
 		return 0;
 	client = xcalloc(1, sizeof(*client));
-	client->guest.fd = client->connection = client->n_fd = client->netns_fd = client->netlink_fd = -1;
+	client->guest.fd = client->connection = client->n_fd = client->netns_fd = client->netlink_fd = client->client_fd = -1;
 	client->hooks = (struct container_network){ .begin = begin, .attach = attach, .await = await };
 	client->run_dir = xstrdup(run_dir);
 	client->run_dir_fd = run_dir_fd;
@@ -170,6 +174,11 @@ int netclient_parse(json_t *network, const char *run_dir, int run_dir_fd, struct
 	else
 		*out = client;
 	return r;
+}
+
+void netclient_heed(struct netclient *client, int control)
+{
+	client->client_fd = control;
 }
 
 void netclient_free(struct netclient *client)
@@ -226,24 +235,66 @@ static int attach(struct container_network *hooks, pid_t pid, int netns, int net
 	return is_gone(r) ? 0 : outcome(client, r);
 }
 
+/* What the client has said in the meantime stays for the relay to read. Return: 128 + the signal that ends the start, 0 for none, -1: it is gone. */
+static int interruption(int control)
+{
+	unsigned char said[16 * (WIRE_HEADER_BYTES + WIRE_CONTROL_BYTES)];
+	struct pollfd look = { .fd = control, .events = POLLIN };
+	ssize_t n = poll(&look, 1, 0) > 0 ? recv(control, said, sizeof(said), MSG_PEEK | MSG_DONTWAIT) : -1;
+
+	for (ssize_t at = 0; at + WIRE_HEADER_BYTES + WIRE_CONTROL_BYTES <= n;) {
+		uint32_t len = wire_get32(said + at + 4), number = wire_get32(said + at + WIRE_HEADER_BYTES);
+
+		if (said[at] == WIRE_SIGNAL && len == WIRE_CONTROL_BYTES &&
+		    (number == SIGHUP || number == SIGINT || number == SIGQUIT || number == SIGTERM))
+			return 128 + (int)number;
+		if (len > WIRE_CONTROL_BYTES)
+			break;
+		at += (ssize_t)(WIRE_HEADER_BYTES + len);
+	}
+	return look.revents & (POLLHUP | POLLERR) ? -1 : 0;
+}
+
+/* Wait until netd has answered or is gone. Return: 0, or -errno with ERR when it takes too long; -EINTR: the client wants no start any more. */
+static int await_ready(const struct netclient *client, struct err *err)
+{
+	const int64_t until = monotonic_ms() + ANSWER_MS;
+	bool heard = false;
+
+	for (;;) {
+		struct pollfd slots[] = { { .fd = client->connection, .events = POLLIN }, { .fd = heard ? -1 : client->client_fd, .events = POLLIN } };
+		const int end = interruption(client->client_fd);
+		const int64_t left = until - monotonic_ms();
+
+		if (end != 0) {
+			err_setf(err, 0, "connect container", "netd", end < 0 ? "the client has gone" : "the start was interrupted");
+			err->exit = end < 0 ? 125 : end;
+			return -EINTR;
+		}
+		if (left <= 0)
+			return err_setf(err, ETIMEDOUT, "connect container", "netd", "it does not answer");
+		if (poll(slots, 2, heard && left > LOOK_MS ? LOOK_MS : (int)left) < 0 && errno != EINTR)
+			return err_set(err, errno, "connect container", "netd");
+		if (slots[0].revents)
+			return 0;
+		heard = heard || slots[1].revents;
+	}
+}
+
 static int await_answer(struct netclient *client, struct err *err)
 {
-	const struct timeval patience = { .tv_sec = ANSWER_MS / 1000 };
-
 	for (int attempt = 0; attempt < REACH_ATTEMPTS; attempt++) {
 		json_t *reply;
-		int fd, r;
+		int fd, r = await_ready(client, err);
 
-		setsockopt(client->connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+		if (r < 0)
+			return r;
 		r = netreach_answer(client->connection, 0, &reply, &fd, err);
-
 		if (r > 0) {
 			client->state = ATTACHED;
 			client->known = true;
 			return keep_answer(client, reply, fd, err);
 		}
-		if (r == -EAGAIN)
-			return err_setf(err, ETIMEDOUT, "connect container", "netd", "it does not answer");
 		if (r < 0)
 			return r;
 		close_fd(&client->connection);
@@ -261,7 +312,9 @@ static int await(struct container_network *hooks, struct err *err)
 {
 	struct netclient *client = (struct netclient *)hooks;
 
-	return client->given_up ? 0 : outcome(client, await_answer(client, err));
+	int r = client->given_up ? 0 : await_answer(client, err);
+
+	return r == -EINTR ? r : outcome(client, r);
 }
 
 /* ---- beside the running container ---- */
@@ -283,6 +336,7 @@ static void ask_again(struct netclient *client, bool first)
 	struct err err = { 0 };
 
 	relay_reload_begins(client->relay);
+	client->behind = false;
 	if (send_attach(client, first, &err) == 0) {
 		client->known = !first;
 		client->state = ASKED;
@@ -379,6 +433,21 @@ static void ended(struct netclient *client)
 		rest(client);
 }
 
+/*
+ * netd's answer is overdue: whoever has asked waits no longer. It is still to come, and will be taken; as what was refused now may have been taken
+ * back then, the plan is read once more.
+ */
+static void refuse_overdue(struct netclient *client)
+{
+	struct err err = { 0 };
+
+	client->guest.wake_ms = 0;
+	client->behind = true;
+	err_setf(&err, ETIMEDOUT, "connect container", "netd", "it does not answer");
+	relay_reload_begins(client->relay); /* those, too, who have asked since */
+	relay_reloaded(client->relay, &err);
+}
+
 static void answered(struct netclient *client)
 {
 	struct err err = { 0 };
@@ -388,10 +457,7 @@ static void answered(struct netclient *client)
 	if (r == -EAGAIN) {
 		if (client->guest.wake_ms == 0 || monotonic_ms() < client->guest.wake_ms)
 			return;
-		/* Its answer is still to come, and will be taken. Who waits for it waits no longer. */
-		client->guest.wake_ms = 0;
-		err_setf(&err, ETIMEDOUT, "connect container", "netd", "it does not answer");
-		relay_reloaded(client->relay, &err);
+		refuse_overdue(client);
 		return;
 	}
 	client->guest.wake_ms = 0;
@@ -411,7 +477,7 @@ static void answered(struct netclient *client)
 	/* A netd that knew us keeps what was in force before; a new one has nothing for us yet. */
 	if (client->known)
 		client->state = ATTACHED;
-	if (relay_reloaded(client->relay, r < 0 ? &err : NULL) && client->state == ATTACHED)
+	if ((relay_reloaded(client->relay, r < 0 ? &err : NULL) || client->behind) && client->state == ATTACHED)
 		ask_again(client, false);
 	else if (r < 0 && client->state != ATTACHED)
 		rest(client);
@@ -445,6 +511,8 @@ static void guest_reload(struct relay_guest *guest)
 		ask_again(client, false);
 	else if (client->state == RESTING)
 		client->guest.wake_ms = monotonic_ms(); /* someone waits for it */
+	else if (client->state == ASKED && client->behind)
+		refuse_overdue(client);
 }
 
 static int guest_netns(struct relay_guest *guest)
@@ -461,6 +529,7 @@ void netclient_guest(struct netclient *client, struct relay *relay)
 {
 	if (client->given_up)
 		return;
+	client->client_fd = -1;
 	client->relay = relay;
 	client->guest.fd = client->connection;
 	client->guest.ready = guest_ready;

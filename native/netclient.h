@@ -7,7 +7,7 @@
  *   ATTACHED --the connection ends--> REACHING   a forked child finds or starts the next netd, handing it N, and sends the connection back
  *   REACHING --connection--> ASKED --ok--> ATTACHED
  *                            ASKED --error, end--> RESTING (longer from time to time) --> REACHING
- *   ATTACHED --RELOAD--> ASKED
+ *   ATTACHED --RELOAD--> ASKED --20 s--> ASKED, but every RELOAD is refused at once; after the answer that comes late the plan is sent again
  *
  * Held for this: the connection, N, and from the container its network namespace and a netlink socket in it. While netd is away the links are there
  * and bridged traffic goes on.
@@ -31,6 +31,12 @@ struct netclient;
  */
 int netclient_parse(json_t *network, const char *run_dir, int run_dir_fd, struct netclient **out, struct err *err);
 void netclient_free(struct netclient *client);
+
+/*
+ * CONTROL, the socket of the client that waits for the start, stays the caller's. Where it sends a signal that ends programs, or goes away, while netd is
+ * awaited, the start fails: 128 + the signal is the exit status.
+ */
+void netclient_heed(struct netclient *client, int control);
 
 /* What container_start() has to do with it: netd is found or started when the process was forked, asked when its namespace is there, awaited last. */
 struct container_network *netclient_network(struct netclient *client);

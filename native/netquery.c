@@ -11,6 +11,8 @@
 #include "verbs.h"
 #include "wire.h"
 
+#define RELOAD_SECONDS 40 /* a supervisor says after 20 s that netd does not answer; before that it may have to find it */
+
 int verb_netd_status(json_t *request)
 {
 	static const char question[] = "{\"v\":1,\"do\":\"status\"}";
@@ -61,9 +63,12 @@ static char *read_payload(int fd, size_t len)
 /* Wait for the answer to RELOAD. Return: 0, or -errno with ERR. */
 static int await_reloaded(int fd, const char *run_dir, struct err *err)
 {
+	const struct timeval patience = { .tv_sec = RELOAD_SECONDS };
 	unsigned char header[WIRE_HEADER_BYTES];
+	ssize_t n;
 
-	while (read_all(fd, header, sizeof(header)) == sizeof(header)) {
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	while ((n = read_all(fd, header, sizeof(header))) == sizeof(header)) {
 		size_t len = wire_get32(header + 4);
 		autofree char *payload = len <= WIRE_LIMIT_BYTES ? read_payload(fd, len) : NULL;
 
@@ -81,6 +86,8 @@ static int await_reloaded(int fd, const char *run_dir, struct err *err)
 		if (header[0] != WIRE_STARTED)
 			break;
 	}
+	if (n == -EAGAIN)
+		return err_setf(err, ETIMEDOUT, "reload networks", run_dir, "the container's supervisor does not answer");
 	return err_setf(err, 0, "reload networks", run_dir, "the container has ended");
 }
 

@@ -296,8 +296,9 @@ static void abandon(struct container *container)
 		close(container->console_fd);
 }
 
-/* From starting to running, but for telling the clients. Return: 0 with OUT, or -errno with ERR and no process. */
-static int start(const struct run *run, const struct bundle *bundle, struct relay *relay, struct started *out, struct err *err)
+/* From starting to running, but for telling the clients; CONTROL is the first one's. Return: 0 with OUT, or -errno with ERR and no process. */
+static int start(const struct run *run, const struct bundle *bundle, struct relay *relay, int control, struct started *out,
+		 struct err *err)
 {
 	struct container_request request = { .bundle = bundle, .runtime = run->runtime, .seccomp_cache = run->seccomp_cache,
 					     .run_dir = run->run_dir };
@@ -309,6 +310,8 @@ static int start(const struct run *run, const struct bundle *bundle, struct rela
 	request.rootfs = rootfs;
 	if (r == 0 && run->network)
 		r = netclient_parse(run->network, run->run_dir, run->lock_fd, &out->network, err);
+	if (out->network)
+		netclient_heed(out->network, control);
 	request.network = netclient_network(out->network);
 	if (r == 0)
 		r = usernet_parse(run->usernet, run->run_dir, &out->usernet, err);
@@ -376,7 +379,7 @@ static void __attribute__((noreturn)) supervise(json_t *request, const struct ru
 	relay_add_client(relay, first->control, 0);
 	relay_add_client(relay, first->data, run->attached ? client_wants(&run->attach) : 0);
 
-	if (start(run, bundle, relay, &started, &err) < 0) {
+	if (start(run, bundle, relay, first->control, &started, &err) < 0) {
 		if (started.log)
 			log_close(started.log);
 		netclient_free(started.network);

@@ -1,5 +1,6 @@
 /** What containers use, counted from their processes and from netd. All processes of the host are looked at once, however many containers there are. */
 import { closeSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { HelperError } from "../helper";
 import { netdStatus } from "../network";
 import type { ContainerRow, Context } from "../state";
 import { openAlive } from "./alive";
@@ -11,7 +12,7 @@ export type Usage = {
   /** Proportional set size of its processes. */
   memoryBytes: number;
   processes: number;
-  /** Over all its networks since its start; null where netd does not count it. */
+  /** Over all its networks since its start; null where netd does not count it, or does not answer. */
   network: { rxBytes: number; txBytes: number } | null;
 };
 
@@ -29,7 +30,12 @@ export async function usageOf(
     closeSync(found.pidfd);
     alive.set(row.id, found.pid);
   }
-  const [status, owners] = [await netdStatus(context), processesByContainer(alive)];
+  const asked = netdStatus(context).catch((error: unknown) => {
+    if (error instanceof HelperError && error.facts.errno === "ETIMEDOUT") return null;
+    throw error;
+  });
+  const owners = processesByContainer(alive); // now, however long netd takes
+  const status = await asked;
   const traffic = new Map(
     (status?.containers ?? []).map(({ id, endpoints }) => [
       id,

@@ -3,8 +3,8 @@ import { closeSync } from "node:fs";
 import { constants } from "node:os";
 import { EngineError } from "../error";
 import { pidfdSendSignal, waitReadable } from "../helper";
-import { type ContainerRow, type Context, waitUnlocked } from "../state";
-import { notRunning, openAlive } from "./alive";
+import { type ContainerRow, type Context, isLocked, waitUnlocked } from "../state";
+import { type Alive, notRunning, openAlive } from "./alive";
 import { runDirectory } from "./places";
 import { specOf } from "./spec";
 
@@ -42,10 +42,23 @@ export function killContainer(context: Context, row: ContainerRow, signal: numbe
   if (signal === constants.signals.SIGKILL) waitUnlocked(runDirectory(context, row.id));
 }
 
+const UNSETTLED_MS = 5000;
+const LOOK_MS = 5;
+
+/** Open one that runs; one that is about to, or that is just being cleared away, is waited for. */
+function openSettled(context: Context, row: ContainerRow): Alive | null {
+  const deadline = performance.now() + UNSETTLED_MS;
+  for (;;) {
+    const alive = openAlive(context, row);
+    if (alive || !isLocked(runDirectory(context, row.id)) || performance.now() > deadline) return alive;
+    Bun.sleepSync(LOOK_MS);
+  }
+}
+
 /** End those that run, without asking, and wait for their ends. */
 export function killAll(context: Context, rows: ContainerRow[]): void {
   const killed = rows.filter((row) => {
-    const alive = openAlive(context, row);
+    const alive = openSettled(context, row);
     if (!alive) return false;
     pidfdSendSignal(alive.pidfd, constants.signals.SIGKILL);
     closeSync(alive.pidfd);

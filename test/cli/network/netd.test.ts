@@ -61,6 +61,107 @@ describe.skipIf(netMissing !== null)(`netd${why}`, () => {
     expect(await published()).toBe("here\n");
   });
 
+  /** Do this while netd stands still. */
+  const whileStopped = async (work: () => Promise<void>): Promise<void> => {
+    const pids = netds().map(({ pid }) => pid);
+    for (const pid of pids) process.kill(pid, "SIGSTOP");
+    try {
+      await work();
+    } finally {
+      for (const pid of pids) process.kill(pid, "SIGCONT");
+    }
+  };
+  const interfaces = async (): Promise<number> =>
+    (await engine.ok(["exec", "client", "ip", "-o", "link"])).split("\n").length;
+
+  test("that stands still: a change of connections is refused in time, and taken back", async () => {
+    await engine.ok(["network", "create", "extra"]);
+    const before = await interfaces();
+    await whileStopped(async () => {
+      const begin = performance.now();
+      const { stderr, exitCode } = await engine.proa(["network", "connect", "extra", "client"], {
+        timeoutMs: 35_000,
+      });
+      expect(stderr).toContain("it does not answer");
+      expect(exitCode).toBe(125);
+      expect(performance.now() - begin).toBeLessThan(30_000);
+      const again = await engine.proa(["network", "connect", "extra", "client"], { timeoutMs: 10_000 });
+      expect(again.stderr).toContain("it does not answer"); // at once: what is overdue is not waited for again
+    });
+    // netd has made the first one meanwhile: it is told what became of it
+    await waitUntil(async () => (await interfaces()) === before);
+    await engine.ok(["network", "connect", "extra", "client"]);
+    expect(await interfaces()).toBe(before + 1);
+    await engine.ok(["network", "disconnect", "extra", "client"]);
+    expect(await interfaces()).toBe(before);
+  }, 60_000);
+
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("that stands still: %s ends a container that is started now", async (signal, status) => {
+    const supervisors = () =>
+      processesOf(engine.sandbox).filter(({ name }) => name === "proa-supervise").length;
+    const before = supervisors();
+    await whileStopped(async () => {
+      const child = engine.start(["run", "--rm", "--name", "late", place.net, "sleep", "1000"]);
+      await waitUntil(() => supervisors() > before);
+      await Bun.sleep(300); // into the wait; a signal before it counts as well
+      const begin = performance.now();
+      child.kill(signal);
+      expect(await child.exited).toBe(status);
+      expect(performance.now() - begin).toBeLessThan(5_000);
+      expect(await child.stderr.text()).toContain("the start was interrupted");
+      await waitUntil(() => supervisors() === before);
+      expect(await engine.ok(["ps", "-a", "--format", "{{.Names}}"])).not.toContain("late");
+    });
+  });
+
+  test("that stands still: kill -9 of a `run -d` that waits for it ends the start", async () => {
+    const supervisors = () =>
+      processesOf(engine.sandbox).filter(({ name }) => name === "proa-supervise").length;
+    const before = supervisors();
+    await whileStopped(async () => {
+      const child = engine.start(["run", "-d", "--rm", "--name", "late", place.net, "sleep", "1000"]);
+      await waitUntil(() => supervisors() > before);
+      child.kill("SIGKILL");
+      await waitUntil(() => supervisors() === before);
+      expect(await engine.ok(["ps", "-a", "--format", "{{.Names}}"])).not.toContain("late");
+    });
+  });
+
+  test("that is slow: rm -f waits for a container that is being started, and ends it", async () => {
+    const supervisors = () =>
+      processesOf(engine.sandbox).filter(({ name }) => name === "proa-supervise").length;
+    const before = supervisors();
+    let removed: Promise<string> | undefined;
+    let child: ReturnType<typeof engine.start> | undefined;
+    await whileStopped(async () => {
+      child = engine.start(["run", "--name", "late", place.net, "sleep", "1000"]);
+      await waitUntil(() => supervisors() > before);
+      removed = engine.ok(["rm", "-f", "late"]);
+      await Bun.sleep(500); // rm has come to its wait
+    });
+    expect(await removed).toBe("late");
+    expect(await child?.exited).toBe(137);
+  });
+
+  test("that stands still: stats goes without its figures, and network stats says why it has none", async () => {
+    await whileStopped(async () => {
+      const lines = await engine.ok([
+        "stats",
+        "--no-stream",
+        "--format",
+        "{{.Name}} {{.PIDs}} {{.NetIO}}",
+        "client",
+      ]);
+      expect(lines).toBe("client 1 --");
+      const { stdout, stderr, exitCode } = await engine.proa(["network", "stats"]);
+      expect(stderr).toContain("it does not answer");
+      expect([stdout, exitCode]).toEqual(["", 125]);
+    });
+  }, 40_000);
+
   test("is gone with the last container", async () => {
     await removeAll({ engine });
     await waitUntil(() => netds().length === 0);
