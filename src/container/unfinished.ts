@@ -25,7 +25,7 @@ export function noteUnfinished(context: Context, id: string): Unfinished {
   for (;;) {
     const fd = openNote(context, path);
     flock(fd, LOCK_EX); // somebody may be looking at it, for a moment
-    if (statSync(path, { throwIfNoEntry: false })?.ino !== fstatSync(fd).ino) {
+    if (!isStillAt(path, fd)) {
       closeSync(fd); // and took it for one that is forgotten
       continue;
     }
@@ -44,6 +44,11 @@ export function noteUnfinished(context: Context, id: string): Unfinished {
   }
 }
 
+/** Is the file that `fd` has open the one that has this name? */
+function isStillAt(path: string, fd: number): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
+}
+
 function openNote(context: Context, path: string): number {
   try {
     return openSync(path, "w", 0o600);
@@ -60,7 +65,8 @@ export async function clearUnfinished(context: Context): Promise<void> {
     const fd = openIfThere(join(notes(context), id));
     if (fd === null) continue;
     try {
-      if (flock(fd, LOCK_EX | LOCK_NB)) await clear(context, id);
+      // the lock of a note that another has taken away says nothing: the container may have a new one by now, and be at work
+      if (flock(fd, LOCK_EX | LOCK_NB) && isStillAt(join(notes(context), id), fd)) await clear(context, id);
     } finally {
       closeSync(fd);
     }

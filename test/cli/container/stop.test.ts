@@ -1,8 +1,16 @@
 /** Ends and starts: stop, kill, start, wait, rm, and supervisors that were killed. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { missing, processesOf, useTiny, waitUntil } from "../../harness";
+import { missing, proaPath, processesOf, useTiny, waitUntil } from "../../harness";
 import { connected, detach, inspect, isAlive, printed, removeAll, run, SLEEP, supervisorOf } from "./_shell";
 
 /** How many processes of this machine have this command line. */
@@ -17,6 +25,18 @@ function processesCalled(command: string): number {
       return false; // it has just ended
     }
   }).length;
+}
+
+/** Whether a process of ours has this file open. */
+function isOpenSomewhere(path: string): boolean {
+  return readdirSync("/proc").some((pid) => {
+    try {
+      const fds = join("/proc", pid, "fd");
+      return readdirSync(fds).some((fd) => readlinkSync(join(fds, fd)) === path);
+    } catch {
+      return false; // no process, another user's, or ended meanwhile
+    }
+  });
 }
 
 describe.skipIf(missing !== null)("the end of a container", () => {
@@ -236,6 +256,37 @@ describe.skipIf(missing !== null)("the end of a container", () => {
     expect(paths(alive).map((path) => existsSync(path))).toEqual([false, false]);
     expect(readdirSync(notes)).toEqual([]);
   });
+
+  test.skipIf(Bun.which("strace") === null)(
+    "a note that was taken away before its lock was had says nothing of the one that has its name now",
+    async () => {
+      const { dataHome, env } = engine.sandbox;
+      const id = "c".repeat(64);
+      await engine.ok(["ps"]);
+      const note = join(dataHome, "proa/unfinished", id);
+      mkdirSync(join(dataHome, "proa/unfinished"), { recursive: true, mode: 0o700 });
+      writeFileSync(note, "");
+      const slowly = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=flock:delay_enter=500000"];
+      const child = Bun.spawn([...slowly, proaPath, "create", place.tiny], {
+        env: { ...env },
+        stdout: "ignore",
+      });
+      await waitUntil(() => isOpenSomewhere(note), { what: "the look at the note" });
+      rmSync(note);
+      const directory = join(dataHome, "proa/containers", id);
+      mkdirSync(join(directory, "rootfs"), { recursive: true, mode: 0o700 });
+      const holder = Bun.spawn(["flock", note, "sh", "-c", "echo held; read x"], {
+        stdio: ["pipe", "pipe", "inherit"],
+      });
+      await holder.stdout.getReader().read();
+      expect(await child.exited).toBe(0);
+      expect(existsSync(join(directory, "rootfs"))).toBe(true);
+      holder.stdin.end();
+      await holder.exited;
+      await run(place, [], ["true"]);
+      expect(existsSync(directory)).toBe(false);
+    },
+  );
 
   test("twenty run --rm at once all run, and leave nothing", async () => {
     const all = await Promise.all(
