@@ -210,7 +210,7 @@ static int launch_finish(struct launch *launch, const struct bundle *maps, const
 			launch->netns = fd;
 			break;
 		case STAGE_NETLINK:
-			r = launch->network->attach(launch->network, launch->pid, launch->netns, fd, err);
+			r = launch->network->attach(launch->network, launch->netns, fd, err);
 			launch->netns = -1;
 			break;
 		case STAGE_CONSOLE:

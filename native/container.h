@@ -19,8 +19,8 @@ struct rootfs;  /* mount.h: ROOTFS of the request */
 struct container_network {
 	/* Its first process was forked. */
 	int (*begin)(struct container_network *network, struct err *err);
-	/* The namespace is behind NETNS, NETLINK is a NETLINK_ROUTE socket in it; both are taken. PID is in its user namespace, and in it but for another runtime's. */
-	int (*attach)(struct container_network *network, pid_t pid, int netns, int netlink, struct err *err);
+	/* The namespace is behind NETNS, NETLINK is a NETLINK_ROUTE socket in it; both are taken. */
+	int (*attach)(struct container_network *network, int netns, int netlink, struct err *err);
 	/* Nothing is left to do but to execute the process: return when it is connected. */
 	int (*await)(struct container_network *network, struct err *err);
 };

@@ -45,13 +45,6 @@ struct netclient {
 	unsigned brief;           /* connections in a row that ended soon */
 };
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 static bool is_gone(int code)
 {
 	return code == -EPIPE || code == -ECONNRESET;
@@ -123,7 +116,7 @@ static int keep_answer(struct netclient *client, json_t *reply, int n_fd, struct
 /* ---- the start ---- */
 
 static int begin(struct container_network *hooks, struct err *err);
-static int attach(struct container_network *hooks, pid_t pid, int netns, int netlink, struct err *err);
+static int attach(struct container_network *hooks, int netns, int netlink, struct err *err);
 static int await(struct container_network *hooks, struct err *err);
 
 static int parse_place(json_t *network, const char *run_dir, struct netclient *client, struct err *err)
@@ -219,12 +212,11 @@ static int begin(struct container_network *hooks, struct err *err)
 	return outcome(client, client->connection < 0 ? client->connection : 0);
 }
 
-static int attach(struct container_network *hooks, pid_t pid, int netns, int netlink, struct err *err)
+static int attach(struct container_network *hooks, int netns, int netlink, struct err *err)
 {
 	struct netclient *client = (struct netclient *)hooks;
 	int r;
 
-	(void)pid;
 	client->netns_fd = netns;
 	client->netlink_fd = netlink;
 	unlinkat(client->run_dir_fd, NETCLIENT_PORTS, 0); /* of a life before: those ports are given up */
@@ -399,21 +391,12 @@ static void start_reaching(struct netclient *client)
 static void reached(struct netclient *client)
 {
 	char byte;
-	struct iovec io = { .iov_base = &byte, .iov_len = 1 };
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(client->guest.fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (wire_receive_descriptor(client->guest.fd, &byte, 1, MSG_DONTWAIT, &client->connection) == -EAGAIN)
 		return;
 	close_fd(&client->guest.fd);
 	while (waitpid(client->child, NULL, 0) < 0 && errno == EINTR)
 		;
-	if (n == 1 && message.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS)
-		memcpy(&client->connection, CMSG_DATA(&control.header), sizeof(int));
 	if (client->connection < 0)
 		rest(client);
 	else

@@ -23,13 +23,6 @@
 #define NEIGHBOURS_MS 1000 /* for living supervisors to give us N */
 #define NEIGHBOURS 64      /* asked at once */
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 /* Address of the socket at PATH, however long that is; *DIRECTORY is to be closed after its use. Return: its length, or -errno. */
 static int socket_address(const char *path, struct sockaddr_un *address, int *directory)
 {
@@ -161,27 +154,19 @@ static int ask_neighbour(int directory, const char *name)
 /* Take what has come. Return: true when nothing more is to come; *FOUND is a network namespace then, or stays -1. */
 static bool hear_neighbour(int fd, struct neighbour *neighbour, int *found)
 {
-	struct iovec io = { .iov_base = neighbour->bytes + neighbour->have, .iov_len = sizeof(neighbour->bytes) - neighbour->have };
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
 	int given;
+	ssize_t n = wire_receive_descriptor(fd, neighbour->bytes + neighbour->have, sizeof(neighbour->bytes) - neighbour->have, 0, &given);
 
 	if (n <= 0)
-		return n == 0 || (errno != EAGAIN && errno != EINTR);
+		return n != -EAGAIN;
 	neighbour->have += (size_t)n;
-	if (message.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS) {
-		memcpy(&given, CMSG_DATA(&control.header), sizeof(int));
-		if (*found < 0 && ioctl(given, NS_GET_NSTYPE) == CLONE_NEWNET)
-			*found = given;
-		else
-			close(given);
-		return true;
-	}
-	return neighbour->have == sizeof(neighbour->bytes);
+	if (given < 0)
+		return neighbour->have == sizeof(neighbour->bytes);
+	if (*found < 0 && ioctl(given, NS_GET_NSTYPE) == CLONE_NEWNET)
+		*found = given;
+	else
+		close(given);
+	return true;
 }
 
 /* Ask the supervisors that live, all at once, for the N that they hold. Return: descriptor, or -1. */
@@ -284,25 +269,13 @@ void netreach_facts(json_t *facts, struct err *err)
 int netreach_answer(int socket, int flags, json_t **reply, int *fd, struct err *err)
 {
 	autofree char *text = xmalloc(NETD_MESSAGE_BYTES);
-	struct iovec io = { .iov_base = text, .iov_len = NETD_MESSAGE_BYTES };
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	ssize_t n = wire_receive_descriptor(socket, text, NETD_MESSAGE_BYTES, flags, fd);
 	json_t *json, *ok, *facts;
-	ssize_t n;
 
-	*fd = -1;
-	do {
-		n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN)
+	if (n == -EAGAIN)
 		return -EAGAIN;
 	if (n <= 0)
 		return 0; /* a connection that is reset has ended as well */
-	if (message.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(&control.header), sizeof(int));
 	json = json_loadb(text, (size_t)n, 0, NULL);
 	ok = json_object_get(json, "ok");
 	facts = json_object_get(json, "error");

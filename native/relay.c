@@ -26,13 +26,6 @@
 #define IDLE_MS 500                  /* quiet for so long: give memory back */
 #define CLIENTS_LIMIT 512
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 static void set_nonblocking(int fd)
 {
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);

@@ -26,6 +26,7 @@
 #include "seccomp.h"
 #include "settings.h"
 #include "util.h"
+#include "wire.h"
 
 struct stage {
 	int socket;
@@ -69,25 +70,12 @@ int stage_send(int socket, const struct stage_message *message, int fd)
 
 int stage_receive(int socket, struct stage_message *message, int *fd)
 {
-	struct iovec io = { .iov_base = message, .iov_len = sizeof(*message) };
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr packet = {
-		.msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
-	};
 	ssize_t n;
 
-	*fd = -1;
 	do /* ECONNRESET, once: the peer ended without having read all of ours. What it sent before is still there. */
-		n = recvmsg(socket, &packet, MSG_CMSG_CLOEXEC);
-	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
-	if (n <= 0)
-		return n < 0 ? -errno : 0;
-	if (packet.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(&control.header), sizeof(int));
-	return n == sizeof(*message) ? 1 : -EPROTO;
+		n = wire_receive_descriptor(socket, message, sizeof(*message), 0, fd);
+	while (n == -ECONNRESET);
+	return n <= 0 ? (int)n : n == sizeof(*message) ? 1 : -EPROTO;
 }
 
 pid_t stage_fork(unsigned long long flags, int *pidfd)

@@ -47,7 +47,7 @@ struct ends {
 };
 
 static int begin(struct container_network *hooks, struct err *err);
-static int attach(struct container_network *hooks, pid_t pid, int netns, int netlink, struct err *err);
+static int attach(struct container_network *hooks, int netns, int netlink, struct err *err);
 static int await(struct container_network *hooks, struct err *err);
 
 static int check(const struct usernet *usernet, struct err *err)
@@ -274,11 +274,10 @@ static int spawn(struct usernet *usernet, const struct ends *ends, struct err *e
 	return usernet->pidfd < 0 ? fail(usernet, errno, err) : 0;
 }
 
-static int attach(struct container_network *hooks, pid_t pid, int netns, int netlink, struct err *err)
+static int attach(struct container_network *hooks, int netns, int netlink, struct err *err)
 {
 	struct usernet *usernet = of(hooks);
 
-	(void)pid;
 	close(netlink); /* the programs make their own */
 	usernet->netns = netns;
 	usernet->userns = ioctl(netns, NS_GET_USERNS);

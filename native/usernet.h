@@ -1,6 +1,6 @@
 /*
  * usernet: a container's network by slirp4netns or pasta, programs of other people's. One of them runs beside the supervisor, as its child, outside
- * of the container's namespaces but for its end of the tap device, and ends with the container: it is killed by usernet_stop(), and by the kernel
+ * of the container's namespaces but for its end of the tap device, and ends with the container: it is killed by usernet_free(), and by the kernel
  * when the supervisor dies.
  *
  * Which options it gets is decided in TypeScript; added here is what only exists now: the namespaces, and the descriptors and paths by which the

@@ -22,6 +22,12 @@ static inline void autofclose_cleanup(FILE **f) { if (*f) fclose(*f); }
 /* Hand a descriptor over: the variable becomes -1 and its cleanup does nothing. */
 static inline int steal_fd(int *fd) { int taken = *fd; *fd = -1; return taken; }
 
+/* Close it if it is open; the variable becomes -1. */
+static inline void close_fd(int *fd) { autoclose_cleanup(fd); *fd = -1; }
+
+/* Switch on an option of a socket. Return: 0 or -errno. */
+int socket_on(int fd, int level, int option);
+
 /* Write all of BUF, again after EINTR. Return: 0 or -errno. */
 int write_all(int fd, const void *buf, size_t len);
 

@@ -141,6 +141,27 @@ int wire_send_descriptor(int socket, const void *data, size_t len, int fd)
 	return n < 0 ? -errno : (size_t)n == len ? 0 : -EPROTO;
 }
 
+ssize_t wire_receive_descriptor(int socket, void *data, size_t len, int flags, int *fd)
+{
+	struct iovec io = { .iov_base = data, .iov_len = len };
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int)) };
+	ssize_t n;
+
+	*fd = -1;
+	do {
+		n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	if (message.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(&control.header), sizeof(int));
+	return n;
+}
+
 int wire_flush(int fd, struct wire_queue *queue)
 {
 	while (wire_pending(queue) > 0) {

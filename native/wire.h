@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 #define WIRE_HEADER_BYTES 8
@@ -67,6 +68,12 @@ int wire_send_header(int fd, enum wire_type type, size_t len);
 
 /* Send DATA at once, with the descriptor FD (-1: none) beside it. Return: 0, or -errno (-EAGAIN) with nothing sent. */
 int wire_send_descriptor(int socket, const void *data, size_t len, int fd);
+
+/*
+ * Receive up to LEN bytes, by recvmsg's FLAGS; *FD becomes the descriptor beside them, close-on-exec, or -1. One is taken at most: the kernel drops others.
+ * Return: bytes, 0 at the end of the stream, or -errno.
+ */
+ssize_t wire_receive_descriptor(int socket, void *data, size_t len, int flags, int *fd);
 
 /* Queue bytes that were announced by wire_send_header(). */
 void wire_queue_bytes(struct wire_queue *queue, const void *data, size_t len);

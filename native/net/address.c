@@ -163,11 +163,18 @@ bool range_has(const struct range *range, const struct address *a)
 	return address_in(a, &range->address, range->prefix);
 }
 
-void sockaddr_print(const union sockaddr_any *sa, char out[static ENDPOINT_TEXT_BYTES])
+const struct subnet *network_subnet(const struct network *network, const struct address *address)
 {
-	struct address address = sockaddr_address(sa);
-	char text[INET6_ADDRSTRLEN];
+	for (size_t i = 0; i < network->n_subnets; i++)
+		if (address_in(address, &network->subnets[i].gateway, network->subnets[i].prefix))
+			return &network->subnets[i];
+	return NULL;
+}
 
-	address_print(&address, text);
-	snprintf(out, ENDPOINT_TEXT_BYTES, address.family == AF_INET6 ? "[%s]:%u" : "%s:%u", text, sockaddr_port(sa));
+bool network_has_gateway(const struct network *network, const struct address *address)
+{
+	for (size_t i = 0; i < network->n_subnets; i++)
+		if (address_equal(address, &network->subnets[i].gateway))
+			return true;
+	return false;
 }

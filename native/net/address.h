@@ -1,5 +1,5 @@
 /*
- * address: more about addresses than net.h has: ranges as the configuration writes them, and what kind an address is.
+ * address: more about addresses than net.h has: ranges as the configuration writes them, what kind an address is, and what it is to a network.
  */
 #ifndef PROA_NET_ADDRESS_H
 #define PROA_NET_ADDRESS_H
@@ -26,8 +26,10 @@ struct address address_plain(const struct address *a);
 /* The last address of an IPv4 subnet; family 0 for IPv6, and for prefixes that have no broadcast address (31, 32). */
 struct address address_broadcast(const struct address *a, unsigned prefix);
 
-/* Address and port as "10.0.0.1:80" or "[fd00::1]:80". */
-#define ENDPOINT_TEXT_BYTES (INET6_ADDRSTRLEN + 8)
-void sockaddr_print(const union sockaddr_any *sa, char out[static ENDPOINT_TEXT_BYTES]);
+/* The subnet of NETWORK that ADDRESS is in, or NULL. */
+const struct subnet *network_subnet(const struct network *network, const struct address *address);
+
+/* Whether ADDRESS is N's own in NETWORK. */
+bool network_has_gateway(const struct network *network, const struct address *address);
 
 #endif

@@ -56,13 +56,6 @@ struct batch *batch_new(void)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
-void batch_close(struct batch *batch)
-{
-	if (batch->slots)
-		munmap(batch->slots, (size_t)BATCH_DATAGRAMS * SLOT_BYTES);
-	munmap(batch, sizeof(*batch));
-}
-
 bool batch_rest(struct batch *batch)
 {
 	bool used = batch->used;
@@ -188,9 +181,9 @@ static int receive(struct batch *batch, int fd, bool named, struct datagram **ou
 
 void batch_ask_divided(int fd, sa_family_t family)
 {
-	int one = 1;
+	bool v6 = family == AF_INET6;
 
-	setsockopt(fd, family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP, family == AF_INET6 ? IPV6_RECVFRAGSIZE : IP_RECVFRAGSIZE, &one, sizeof(one));
+	socket_on(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVFRAGSIZE : IP_RECVFRAGSIZE);
 }
 
 void batch_widen(int fd)

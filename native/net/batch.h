@@ -46,7 +46,6 @@ struct outgoing {
 
 /* Return: a store; its buffers are mapped at the first use. */
 struct batch *batch_new(void);
-void batch_close(struct batch *batch);
 
 /*
  * Read what is there, up to BATCH_DATAGRAMS, without waiting. *OUT points into BATCH until the next call.

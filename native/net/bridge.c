@@ -97,15 +97,6 @@ struct endpoint *endpoint_by_address(struct netd *netd, const struct address *ad
 	return NULL;
 }
 
-struct network *network_by_ifindex(struct netd *netd, int ifindex)
-{
-	struct network *network = netd->networks;
-
-	while (network && network->ifindex != ifindex)
-		network = network->next;
-	return network;
-}
-
 /* ---- the beginning ---- */
 
 static int open_netlink(struct netd *netd, int family, struct err *err)

@@ -1,6 +1,6 @@
 /*
- * bridge: networks and endpoints as links of the kernel. What others call is in net.h (bridge_…, endpoint_by_address(),
- * network_by_ifindex()).
+ * bridge: networks and endpoints as links of the kernel. What others call is in net.h (bridge_…,
+ * endpoint_by_address()).
  *
  * A network is a bridge in N, in the device group that the rules (nft.h) tell its kind by, with the gateways' addresses on it. An
  * endpoint is a veth whose outer end is a port of the bridge. Nothing is written down: a netd that was started again finds

@@ -79,9 +79,8 @@ void bulk_count(struct netd *netd, struct bulk_clock *clock, struct bulk *bulk, 
 	bulk->since_ms = now;
 }
 
-void bulk_forget(struct netd *netd, struct bulk_clock *clock, struct bulk *bulk)
+void bulk_forget(struct bulk_clock *clock, struct bulk *bulk)
 {
-	(void)netd;
 	if (bulk->by_clock)
 		leave(clock, bulk);
 }

@@ -32,6 +32,6 @@ int bulk_begin(struct netd *netd, struct bulk_clock *clock);
 void bulk_count(struct netd *netd, struct bulk_clock *clock, struct bulk *bulk, struct watch *watch, uint32_t n);
 
 /* The socket is about to be closed. */
-void bulk_forget(struct netd *netd, struct bulk_clock *clock, struct bulk *bulk);
+void bulk_forget(struct bulk_clock *clock, struct bulk *bulk);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "../util.h"
 #include "dns_room.h"
+#include "splice.h"
 
 #define PAUSE_MS 500          /* before accepting again when descriptors have run out */
 #define IDLE_MS 10000         /* a connection without a complete question, or whose peer does not take its answers (RFC 7766 6.2.3: seconds) */
@@ -405,14 +406,6 @@ static void connection_begin(struct netd *netd, struct dns_asker *asker, int fd)
 	timer_set(netd, &connection->timer, IDLE_MS);
 }
 
-static void refuse(int fd)
-{
-	struct linger reset = { .l_onoff = 1 };
-
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	close(fd);
-}
-
 static void tcp_ready(struct netd *netd, struct watch *watch, uint32_t events)
 {
 	struct dns_listener *listener = container_of(watch, struct dns_listener, tcp);
@@ -434,7 +427,7 @@ static void tcp_ready(struct netd *netd, struct watch *watch, uint32_t events)
 		if (asker && asker->n_connections < CONNECTIONS_PER_ENDPOINT && netd->names->n_connections < CONNECTIONS_MAX)
 			connection_begin(netd, asker, fd);
 		else
-			refuse(fd);
+			splice_reset(fd);
 	}
 }
 

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include "../util.h"
+#include "address.h"
 #include "dns_room.h"
 #include "policy.h"
 
@@ -70,21 +71,16 @@ static uint16_t random_id(struct names_room *room)
 static bool in_networks_of(const struct member *member, const struct address *address)
 {
 	for (const struct endpoint *endpoint = member->endpoints; endpoint; endpoint = endpoint->next)
-		for (size_t i = 0; i < endpoint->network->n_subnets; i++) {
-			const struct subnet *subnet = &endpoint->network->subnets[i];
-
-			if (address_in(address, &subnet->gateway, subnet->prefix))
-				return true;
-		}
+		if (network_subnet(endpoint->network, address))
+			return true;
 	return false;
 }
 
 static bool is_gateway_of(const struct member *member, const struct address *address)
 {
 	for (const struct endpoint *endpoint = member->endpoints; endpoint; endpoint = endpoint->next)
-		for (size_t i = 0; i < endpoint->network->n_subnets; i++)
-			if (address_equal(address, &endpoint->network->subnets[i].gateway))
-				return true;
+		if (network_has_gateway(endpoint->network, address))
+			return true;
 	return false;
 }
 

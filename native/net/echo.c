@@ -18,6 +18,7 @@
 #include <sys/random.h>
 
 #include "../util.h"
+#include "address.h"
 #include "flow.h"
 
 #ifndef ICMP_FILTER
@@ -63,13 +64,6 @@ struct echo_room {
 	struct echo *heads[HEADS];
 	uint32_t n, seed;
 };
-
-static void on(int fd, int level, int option)
-{
-	int one = 1;
-
-	setsockopt(fd, level, option, &one, sizeof(one));
-}
 
 static bool is_v6(const struct echo *echo) { return echo->seen.any.sa_family == AF_INET6; }
 
@@ -274,14 +268,14 @@ static int ping_socket(const union sockaddr_any *host)
 		return -errno;
 	if (v6) {
 		to.v6.sin6_port = 0;
-		on(fd, IPPROTO_IPV6, IPV6_RECVERR);
-		on(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
-		on(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
+		socket_on(fd, IPPROTO_IPV6, IPV6_RECVERR);
+		socket_on(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
+		socket_on(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
 	} else {
 		to.v4.sin_port = 0;
-		on(fd, IPPROTO_IP, IP_RECVERR);
-		on(fd, IPPROTO_IP, IP_RECVTTL);
-		on(fd, IPPROTO_IP, IP_RECVTOS);
+		socket_on(fd, IPPROTO_IP, IP_RECVERR);
+		socket_on(fd, IPPROTO_IP, IP_RECVTTL);
+		socket_on(fd, IPPROTO_IP, IP_RECVTOS);
 	}
 	if (connect(fd, &to.any, sockaddr_len(&to)) < 0)
 		return -errno;
@@ -338,14 +332,6 @@ static void set_whole(struct echo *echo, const struct datagram *d)
 	echo->whole = whole;
 }
 
-static bool is_gateway(const struct endpoint *endpoint, const struct address *a)
-{
-	for (size_t i = 0; i < endpoint->network->n_subnets; i++)
-		if (address_equal(&endpoint->network->subnets[i].gateway, a))
-			return true;
-	return false;
-}
-
 /* D asks a gateway, which is this very place. */
 static void answer_self(struct netd *netd, const struct datagram *d, const union sockaddr_any *seen)
 {
@@ -371,7 +357,7 @@ static void request(struct netd *netd, const struct datagram *d, const union soc
 	user = user_of(netd->echo, endpoint);
 	if (!budget_take(&user->requests, loop_now(netd), REQUESTS_RATE, REQUESTS_BURST))
 		return;
-	if (is_gateway(endpoint, &to)) {
+	if (network_has_gateway(endpoint->network, &to)) {
 		answer_self(netd, d, seen);
 		return;
 	}
@@ -473,7 +459,7 @@ static int open_raw4(struct netd *netd)
 		return fd;
 	setsockopt(fd, SOL_RAW, ICMP_FILTER, &filter, sizeof(filter));
 	batch_widen(fd);
-	on(fd, IPPROTO_IP, IP_PKTINFO);
+	socket_on(fd, IPPROTO_IP, IP_PKTINFO);
 	batch_ask_divided(fd, AF_INET);
 	return fd;
 }
@@ -489,9 +475,9 @@ static int open_raw6(struct netd *netd)
 	ICMP6_FILTER_SETPASS(ICMP6_ECHO_REQUEST, &filter);
 	setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof(filter));
 	batch_widen(fd);
-	on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
-	on(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
-	on(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
+	socket_on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
+	socket_on(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
+	socket_on(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
 	batch_ask_divided(fd, AF_INET6);
 	return fd;
 }

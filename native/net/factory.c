@@ -42,7 +42,6 @@ struct factory {
 struct order {
 	enum kind kind;
 	int domain, type, protocol, count;
-	char path[PATH_BYTES], value[64]; /* a write where PATH is not empty */
 };
 
 struct answer {
@@ -143,7 +142,7 @@ static void __attribute__((noreturn)) work(int socket)
 	while (receive_fds(socket, &order, sizeof(order), fds, &n, 0) == sizeof(order)) {
 		struct answer answer = { .kind = order.kind };
 
-		answer.error = order.path[0] ? write_setting(order.path, order.value) : make_sockets(&order, fds, &n);
+		answer.error = make_sockets(&order, fds, &n);
 		if (send_fds(socket, &answer, sizeof(answer), fds, n) < 0)
 			break;
 		while (n > 0)
@@ -392,34 +391,6 @@ int factory_socket(struct netd *netd, int domain, int type, int protocol)
 	if (r < 0)
 		return r;
 	return n == 1 ? fds[0] : -EMFILE;
-}
-
-int factory_write(struct netd *netd, const char *path, const char *value)
-{
-	struct order order = { .kind = RARE };
-	int fds[STORE_SOCKETS], n;
-
-	if (strlen(path) >= sizeof(order.path) || strlen(value) >= sizeof(order.value))
-		return -ENAMETOOLONG;
-	snprintf(order.path, sizeof(order.path), "%s", path);
-	snprintf(order.value, sizeof(order.value), "%s", value);
-	return ask(netd, &order, fds, &n);
-}
-
-void factory_end(struct netd *netd)
-{
-	struct factory *factory = netd->factory;
-
-	if (!factory)
-		return;
-	hang_up(netd);
-	for (int kind = 0; kind < KINDS; kind++)
-		while (factory->stores[kind].n > 0)
-			close(factory->stores[kind].fds[--factory->stores[kind].n]);
-	if (factory->netns >= 0)
-		close(factory->netns);
-	free(factory);
-	netd->factory = NULL;
 }
 
 int factory_netns(const struct netd *netd)

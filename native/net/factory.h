@@ -1,6 +1,5 @@
 /*
- * factory: netd's process inside N, which makes what can only be made there: sockets, and the writes to /proc/sys/net.
- * factory_socket() and factory_write() are in net.h.
+ * factory: netd's process inside N, which makes what can only be made there: sockets, and at first the settings of bridge.h. factory_socket() is in net.h.
  *
  * The two talk over a SOCK_SEQPACKET pair, one request at a time but for refills of the store, whose answers carry the kind they belong to. The
  * factory is a fork of netd that has closed everything else; it ends with the pair. When it is killed, netd starts another one in the same N.
@@ -20,9 +19,6 @@ int factory_start(struct netd *netd, int netns, struct err *err);
 
 /* Wait until it is in N. Return: 0, or -errno with ERR. */
 int factory_ready(struct netd *netd, struct err *err);
-
-/* Close everything; the factory ends. */
-void factory_end(struct netd *netd);
 
 /* A descriptor of N itself, the factory's to close. */
 int factory_netns(const struct netd *netd);

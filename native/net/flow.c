@@ -230,13 +230,6 @@ static void ensure_room(struct netd *netd, struct udp_user *user, const struct u
 
 /* ---- maps ---- */
 
-static void on(int fd, int level, int option)
-{
-	int one = 1;
-
-	setsockopt(fd, level, option, &one, sizeof(one));
-}
-
 int map_socket(struct netd *netd, struct udp_user *user, sa_family_t family)
 {
 	int fd;
@@ -248,14 +241,14 @@ int map_socket(struct netd *netd, struct udp_user *user, sa_family_t family)
 	if (fd < 0)
 		return -errno;
 	if (family == AF_INET6) {
-		on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
-		on(fd, IPPROTO_IPV6, IPV6_RECVERR);
-		on(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
+		socket_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+		socket_on(fd, IPPROTO_IPV6, IPV6_RECVERR);
+		socket_on(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
 	} else {
-		on(fd, IPPROTO_IP, IP_RECVERR);
-		on(fd, IPPROTO_IP, IP_RECVTOS);
+		socket_on(fd, IPPROTO_IP, IP_RECVERR);
+		socket_on(fd, IPPROTO_IP, IP_RECVTOS);
 	}
-	on(fd, IPPROTO_UDP, UDP_GRO); /* since 5.0; without it each datagram comes by itself */
+	socket_on(fd, IPPROTO_UDP, UDP_GRO); /* since 5.0; without it each datagram comes by itself */
 	return fd;
 }
 
@@ -395,7 +388,7 @@ void map_end_flows(struct netd *netd, struct udp_map *map)
 static void map_close(struct netd *netd, struct udp_map *map)
 {
 	map_lead(netd, map, NULL, NULL);
-	bulk_forget(netd, &netd->udp->clock, &map->bulk);
+	bulk_forget(&netd->udp->clock, &map->bulk);
 	loop_unwatch(netd, &map->watch);
 	close(map->watch.fd);
 	netd->udp->descriptors--;
@@ -571,11 +564,11 @@ static int inner_socket(struct netd *netd, struct udp_map *map, union sockaddr_a
 	if (fd < 0)
 		return fd;
 	if (sockaddr_port(seen) != 0)
-		on(fd, SOL_SOCKET, SO_REUSEADDR); /* one peer, many containers; with it a free port would not be one that nobody has */
-	on(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT);
+		socket_on(fd, SOL_SOCKET, SO_REUSEADDR); /* one peer, many containers; with it a free port would not be one that nobody has */
+	socket_on(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT);
 	ask_for_header(fd, seen->any.sa_family, 1);
 	batch_ask_divided(fd, seen->any.sa_family);
-	on(fd, IPPROTO_UDP, UDP_GRO);
+	socket_on(fd, IPPROTO_UDP, UDP_GRO);
 	if (bind(fd, &seen->any, sockaddr_len(seen)) < 0 || connect(fd, &map->inside.any, sockaddr_len(&map->inside)) < 0)
 		return -errno;
 	if (sockaddr_port(seen) == 0 && getsockname(fd, &seen->any, &len) < 0)
@@ -643,7 +636,7 @@ void flow_end(struct netd *netd, struct flow *flow)
 	struct udp_map *map = flow->map;
 
 	timer_clear(netd, &flow->timer);
-	bulk_forget(netd, &netd->udp->clock, &flow->bulk);
+	bulk_forget(&netd->udp->clock, &flow->bulk);
 	loop_unwatch(netd, &flow->watch);
 	close(flow->watch.fd);
 	table_take_flow(&netd->udp->flows, flow);

@@ -13,9 +13,9 @@
 
 #include "../util.h"
 #include "outward.h"
+#include "rules.h"
 #include "splice.h"
 
-#define QUEUE 0
 #define QUEUE_MOST 16384      /* packets in the kernel's queue */
 #define PACKET_BYTES 128      /* that are copied to us: IPv6 with some options, and TCP */
 #define RECEIVE_BYTES (4 << 20)
@@ -105,7 +105,7 @@ static void forget(struct netd *netd, struct held *held)
 	loop_free(netd, held);
 }
 
-static void verdict(struct netd *netd, uint32_t packet, uint32_t what, enum hold_mark mark)
+static void verdict(struct netd *netd, uint32_t packet, uint32_t what, enum rules_mark mark)
 {
 	struct {
 		struct nlmsghdr header;
@@ -116,7 +116,7 @@ static void verdict(struct netd *netd, uint32_t packet, uint32_t what, enum hold
 		uint32_t mark_value;
 	} message = {
 		.header = { .nlmsg_type = NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_VERDICT, .nlmsg_flags = NLM_F_REQUEST },
-		.family = { .version = NFNETLINK_V0, .res_id = htons(QUEUE) },
+		.family = { .version = NFNETLINK_V0, .res_id = htons(RULES_QUEUE) },
 		.verdict = { .nla_type = NFQA_VERDICT_HDR, .nla_len = sizeof(struct nlattr) + sizeof(struct nfqnl_msg_verdict_hdr) },
 		.value = { .verdict = htonl(what), .id = htonl(packet) },
 		.mark = { .nla_type = NFQA_MARK, .nla_len = sizeof(struct nlattr) + sizeof(uint32_t) },
@@ -124,7 +124,7 @@ static void verdict(struct netd *netd, uint32_t packet, uint32_t what, enum hold
 	};
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 
-	message.header.nlmsg_len = mark == HOLD_OPEN ? offsetof(typeof(message), mark) : sizeof(message);
+	message.header.nlmsg_len = mark == RULES_RELAY ? offsetof(typeof(message), mark) : sizeof(message);
 	sendto(netd->hold->watch.fd, &message, message.header.nlmsg_len, 0, (struct sockaddr *)&kernel, sizeof(kernel));
 }
 
@@ -134,7 +134,7 @@ static void give_up(struct netd *netd, struct held *held)
 	int fd = held->watch.fd;
 
 	if (held->state == CONNECTING)
-		verdict(netd, held->packet, NF_DROP, HOLD_OPEN);
+		verdict(netd, held->packet, NF_DROP, RULES_RELAY);
 	loop_unwatch(netd, &held->watch);
 	splice_reset(fd);
 	forget(netd, held);
@@ -158,16 +158,16 @@ static void fail(struct netd *netd, uint32_t packet, int error)
 	switch (error) {
 	case EHOSTUNREACH:
 	case EHOSTDOWN:
-		verdict(netd, packet, NF_ACCEPT, HOLD_HOST);
+		verdict(netd, packet, NF_ACCEPT, RULES_HOST_UNREACHABLE);
 		break;
 	case ENETUNREACH:
 	case ENETDOWN:
 	case EAFNOSUPPORT:
-		verdict(netd, packet, NF_ACCEPT, HOLD_NET);
+		verdict(netd, packet, NF_ACCEPT, RULES_NET_UNREACHABLE);
 		break;
 	case EACCES:
 	case EPERM:
-		verdict(netd, packet, NF_ACCEPT, HOLD_PROHIBITED);
+		verdict(netd, packet, NF_ACCEPT, RULES_PROHIBITED);
 		break;
 	case ETIMEDOUT:     /* the client has waited as long and gives up by itself */
 	case EMFILE:        /* here and below: it tries again, as the segment seems lost */
@@ -176,10 +176,10 @@ static void fail(struct netd *netd, uint32_t packet, int error)
 	case ENOMEM:
 	case EAGAIN:
 	case EADDRNOTAVAIL: /* no port is free on the host */
-		verdict(netd, packet, NF_DROP, HOLD_OPEN);
+		verdict(netd, packet, NF_DROP, RULES_RELAY);
 		break;
 	default: /* ECONNREFUSED, ECONNRESET */
-		verdict(netd, packet, NF_ACCEPT, HOLD_REFUSED);
+		verdict(netd, packet, NF_ACCEPT, RULES_REFUSE);
 	}
 }
 
@@ -203,7 +203,7 @@ static void outcome(struct netd *netd, struct watch *watch, uint32_t events)
 		return;
 	}
 	await(netd, held); /* first: the verdict may have the connection accepted before it returns */
-	verdict(netd, held->packet, NF_ACCEPT, HOLD_OPEN);
+	verdict(netd, held->packet, NF_ACCEPT, RULES_RELAY);
 }
 
 bool hold_make_room(struct netd *netd)
@@ -251,18 +251,18 @@ static void open_outside(struct netd *netd, struct endpoint *endpoint, uint32_t 
 	int fd;
 
 	if (endpoint->network->internal || policy_way(netd, endpoint, &syn->server, &host) != WAY_OPEN) {
-		verdict(netd, packet, NF_ACCEPT, HOLD_REFUSED);
+		verdict(netd, packet, NF_ACCEPT, RULES_REFUSE);
 		return;
 	}
 	if (share->n_held >= netd->hold->most) {
 		if (loop_now(netd) - share->oldest->since < EVICT_AFTER_MS) {
-			verdict(netd, packet, NF_DROP, HOLD_OPEN);
+			verdict(netd, packet, NF_DROP, RULES_RELAY);
 			return;
 		}
 		give_up(netd, share->oldest);
 	}
 	if (!splice_room_left(netd) || !splice_share_left(netd, share)) {
-		verdict(netd, packet, NF_DROP, HOLD_OPEN);
+		verdict(netd, packet, NF_DROP, RULES_RELAY);
 		return;
 	}
 	fd = outward_connect(&host);
@@ -280,13 +280,13 @@ static void arrived(struct netd *netd, uint32_t packet, int ifindex, const struc
 	struct endpoint *endpoint = endpoint_by_address(netd, &from);
 	struct held *held;
 
-	if (!endpoint || network_by_ifindex(netd, ifindex) != endpoint->network) { /* nobody's, or another one's address */
-		verdict(netd, packet, NF_DROP, HOLD_OPEN);
+	if (!endpoint || endpoint->network->ifindex != ifindex) { /* nobody's, or another one's address */
+		verdict(netd, packet, NF_DROP, RULES_RELAY);
 		return;
 	}
 	held = find(netd->hold, syn);
 	if (held)
-		verdict(netd, packet, held->state == AWAITED ? NF_ACCEPT : NF_DROP, HOLD_OPEN);
+		verdict(netd, packet, held->state == AWAITED ? NF_ACCEPT : NF_DROP, RULES_RELAY);
 	else
 		open_outside(netd, endpoint, packet, syn);
 }
@@ -333,7 +333,7 @@ static void queued(struct netd *netd, const char *at, size_t left)
 	if (payload && syn_parse((const uint8_t *)payload, length, &syn))
 		arrived(netd, ntohl(header->packet_id), (int)ntohl(ifindex), &syn);
 	else
-		verdict(netd, ntohl(header->packet_id), NF_DROP, HOLD_OPEN);
+		verdict(netd, ntohl(header->packet_id), NF_DROP, RULES_RELAY);
 }
 
 /* Take one datagram from the kernel. Return: whether there was one. */
@@ -384,7 +384,7 @@ static int configure(struct netd *netd, const struct setting *settings, size_t n
 		char attributes[64] __attribute__((aligned(4)));
 	} message = {
 		.header = { .nlmsg_type = NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_CONFIG, .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
-		.family = { .version = NFNETLINK_V0, .res_id = htons(QUEUE) },
+		.family = { .version = NFNETLINK_V0, .res_id = htons(RULES_QUEUE) },
 	};
 	size_t used = 0;
 

@@ -16,15 +16,6 @@
 
 #include "syn.h"
 
-/* What the rules make of a held SYN that is let through with this mark. */
-enum hold_mark {
-	HOLD_OPEN = 0,         /* on to the listening socket */
-	HOLD_REFUSED = 1,      /* a reset: ECONNREFUSED */
-	HOLD_HOST = 2,         /* EHOSTUNREACH */
-	HOLD_NET = 3,          /* ENETUNREACH */
-	HOLD_PROHIBITED = 4,   /* administratively prohibited: EACCES on IPv6, EHOSTUNREACH on IPv4 */
-};
-
 /*
  * The host's side of the connection from CLIENT to SERVER, which has been let through: a connected socket that is in the loop, the caller's
  * from now on, or -1 when there is none.

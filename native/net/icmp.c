@@ -22,13 +22,6 @@ struct icmp {
 	int fd4, fd6; /* -1: none */
 };
 
-static int on(int fd, int level, int option)
-{
-	int one = 1;
-
-	return setsockopt(fd, level, option, &one, sizeof(one)) < 0 ? -errno : 0;
-}
-
 static int open_ipv4(struct netd *netd)
 {
 	autoclose int fd = factory_socket(netd, AF_INET, SOCK_RAW, IPPROTO_ICMP);
@@ -37,7 +30,7 @@ static int open_ipv4(struct netd *netd)
 
 	if (fd < 0)
 		return fd;
-	code = on(fd, IPPROTO_IP, IP_TRANSPARENT);
+	code = socket_on(fd, IPPROTO_IP, IP_TRANSPARENT);
 	if (code < 0)
 		return code;
 	setsockopt(fd, SOL_RAW, ICMP_FILTER, &none, sizeof(none));
@@ -53,7 +46,7 @@ static int open_ipv6(struct netd *netd)
 
 	if (fd < 0)
 		return fd;
-	code = on(fd, IPPROTO_IPV6, IPV6_TRANSPARENT);
+	code = socket_on(fd, IPPROTO_IPV6, IPV6_TRANSPARENT);
 	if (code < 0)
 		return code;
 	ICMP6_FILTER_SETBLOCKALL(&none);

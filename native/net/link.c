@@ -135,12 +135,6 @@ void link_set_large(struct nl_batch *batch, int ifindex)
 	nl_allow(batch, EINVAL);
 }
 
-void link_delete(struct nl_batch *batch, int ifindex)
-{
-	begin_link(batch, "delete link", RTM_DELLINK, 0, ifindex, false);
-	nl_allow(batch, ENODEV);
-}
-
 static void change_address(struct nl_batch *batch, const char *step, uint16_t type, uint16_t flags, int ifindex,
 	const struct address *address, unsigned prefix)
 {
@@ -237,17 +231,10 @@ static int read_link(const struct nlmsghdr *message, struct link *out)
 	if (message->nlmsg_type != RTM_NEWLINK || message->nlmsg_len < skip)
 		return -EPROTO;
 	out->ifindex = header->ifi_index;
-	out->up = header->ifi_flags & IFF_UP;
 	nl_each(attr, (const char *)message + skip, message->nlmsg_len - skip) {
 		switch (nl_type(attr)) {
-		case IFLA_IFNAME: nl_text(attr, out->name, sizeof(out->name)); break;
 		case IFLA_MASTER: out->master = (int)nl_u32(attr); break;
 		case IFLA_GROUP: out->group = nl_u32(attr); break;
-		case IFLA_MTU: out->mtu = nl_u32(attr); break;
-		case IFLA_ADDRESS:
-			if (nl_len(attr) == sizeof(out->mac))
-				memcpy(out->mac, nl_data(attr), sizeof(out->mac));
-			break;
 		case IFLA_LINKINFO:
 			nl_each(part, nl_data(attr), nl_len(attr))
 				if (nl_type(part) == IFLA_INFO_KIND)

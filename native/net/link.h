@@ -58,7 +58,6 @@ void link_set_group(struct nl_batch *batch, int ifindex, unsigned group);
  * is brings less.
  */
 void link_set_large(struct nl_batch *batch, int ifindex);
-void link_delete(struct nl_batch *batch, int ifindex);
 
 /* IPv6 addresses are usable at once: nobody is asked whether they are taken. Replaces one that is there. */
 void link_add_address(struct nl_batch *batch, int ifindex, const struct address *address, unsigned prefix);
@@ -87,11 +86,7 @@ struct link {
 	int ifindex;
 	int master;      /* ifindex, 0: none */
 	unsigned group;
-	unsigned mtu;
-	bool up;
-	char name[NET_BRIDGE_BYTES];
 	char kind[16];   /* "bridge", "veth"; "" for lo and real ones */
-	unsigned char mac[6];
 };
 
 /* Ask for the link called NAME; the answer is for link_read() with a struct link. */

@@ -38,16 +38,6 @@ struct loop *loop_new(void)
 	return loop;
 }
 
-void loop_close(struct loop *loop)
-{
-	close(loop->epoll);
-	for (size_t i = 0; i < loop->n_garbage; i++)
-		free(loop->garbage[i]);
-	free(loop->garbage);
-	free(loop->heap);
-	free(loop);
-}
-
 static int control(struct netd *netd, int operation, struct watch *watch, uint32_t events)
 {
 	struct epoll_event event = { .events = events, .data.ptr = watch };

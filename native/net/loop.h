@@ -11,7 +11,6 @@
 
 /* Return: a loop, or NULL with errno. */
 struct loop *loop_new(void);
-void loop_close(struct loop *loop);
 
 /* Serve until loop_stop(). */
 void loop_run(struct netd *netd);

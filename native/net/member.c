@@ -143,7 +143,7 @@ static int endpoint_begin(struct netd *netd, struct member *member, struct plan 
 	if (r < 0)
 		network_release(netd, network);
 	else
-		names_changed(netd, network);
+		names_changed(network);
 	return r;
 }
 
@@ -389,7 +389,7 @@ static void take_over(struct netd *netd, struct member *member, struct plan *pla
 		step->old->n_names = step->next->n_names;
 		step->next->names = names;
 		step->next->n_names = n;
-		names_changed(netd, step->old->network);
+		names_changed(step->old->network);
 	}
 	for (struct network *planned = plan->networks; planned; planned = planned->next) {
 		struct network *network = network_in_use(netd, planned->id);

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "../util.h"
+#include "address.h"
 #include "dns_room.h"
 #include "policy.h"
 
@@ -222,19 +223,18 @@ static enum found look_up_address(struct netd *netd, struct answer *answer, cons
 			dns_add_pointer(&answer->writer, host_names[0], NAMES_TTL);
 		return KNOWN;
 	}
-	for (const struct endpoint *own = asker->endpoint->member->endpoints; own; own = own->next)
-		for (size_t i = 0; i < own->network->n_subnets; i++) {
-			const struct network *network = own->network;
+	for (const struct endpoint *own = asker->endpoint->member->endpoints; own; own = own->next) {
+		const struct network *network = own->network;
 
-			if (!network->names_state || !address_in(address, &network->subnets[i].gateway, network->subnets[i].prefix))
-				continue;
-			holder = endpoint_by_address(netd, address);
-			if (!holder || holder->network != network || (network->isolated && holder->member != own->member))
-				return UNKNOWN;
-			if (wanted)
-				add_reverse(answer, holder);
-			return KNOWN;
-		}
+		if (!network->names_state || !network_subnet(network, address))
+			continue;
+		holder = endpoint_by_address(netd, address);
+		if (!holder || holder->network != network || (network->isolated && holder->member != own->member))
+			return UNKNOWN;
+		if (wanted)
+			add_reverse(answer, holder);
+		return KNOWN;
+	}
 	return NOT_OURS;
 }
 
@@ -323,18 +323,17 @@ void names_remove_network(struct netd *netd, struct network *network)
 	loop_free(netd, state);
 }
 
-void names_changed(struct netd *netd, struct network *network)
+void names_changed(struct network *network)
 {
 	struct dns_network *state = network->names_state;
 
-	(void)netd;
 	if (state)
 		state->stale = true;
 }
 
 void names_forget(struct netd *netd, struct endpoint *endpoint)
 {
-	names_changed(netd, endpoint->network);
+	names_changed(endpoint->network);
 	if (endpoint->names_state)
 		dns_asker_end(netd, endpoint->names_state);
 }

@@ -147,8 +147,7 @@ struct endpoint {
 	bool host_loopback;           /* --network NAME:host-loopback */
 	char **names;                 /* that it answers to: name, aliases, short id, hostname; lower case */
 	size_t n_names;
-	uint32_t pending;             /* connections being opened, flows, queries: each room keeps its own bound */
-	uint32_t udp_flows;
+	uint32_t udp_flows;           /* and the next: what is under way; each room keeps its own bound */
 	uint32_t echoes;
 	uint32_t queries;
 	void *names_state;            /* names.c's own */
@@ -181,8 +180,6 @@ struct member {
 
 /* The endpoint whose address is ADDRESS, or NULL. (bridge.c) */
 struct endpoint *endpoint_by_address(struct netd *netd, const struct address *address);
-/* The network whose bridge has IFINDEX in N, or NULL. (bridge.c) */
-struct network *network_by_ifindex(struct netd *netd, int ifindex);
 
 /* ---- where a container may go (policy.c) ---- */
 
@@ -205,8 +202,6 @@ enum way policy_way(struct netd *netd, const struct endpoint *from, const union 
  * Blocks for the factory's answer, tens of microseconds. Return: descriptor or -errno.
  */
 int factory_socket(struct netd *netd, int domain, int type, int protocol);
-/* Write VALUE to PATH ("/proc/sys/net/…", at most 127 bytes) as seen from inside N: these files are those of who opens them. Return: 0 or -errno. */
-int factory_write(struct netd *netd, const char *path, const char *value);
 
 /* ---- each room's begin; called once by netd.c, in this order; 0 or -errno with ERR ---- */
 
@@ -219,14 +214,12 @@ struct features {
 };
 
 struct outward_room;   /* outward.c: TCP to the outside */
-struct publish_room; /* publish.c: TCP and UDP from the outside */
 struct splice_room;  /* splice.c: joined TCP connections of both directions */
 struct hold_room;    /* hold.c: SYNs that wait for the outside */
 struct udp_room;
 struct echo_room;
 struct names_room;
 struct bridge_room;  /* links, rules, tables of networks and endpoints */
-struct policy_room;
 struct factory;
 struct loop;
 
@@ -235,12 +228,10 @@ struct netd {
 	struct factory *factory;
 	struct features features;
 	struct bridge_room *bridge;
-	struct policy_room *policy;
 	struct splice_room *splice;
 	struct overflow *overflows; /* overflow.c's own */
 	struct hold_room *hold;
 	struct outward_room *outward;
-	struct publish_room *publish;
 	struct udp_room *udp;
 	struct echo_room *echo;
 	struct names_room *names;
@@ -257,7 +248,6 @@ int udp_begin(struct netd *netd, struct err *err);     /* sets tproxy_udp_port *
 int echo_begin(struct netd *netd, struct err *err);
 int bridge_begin(struct netd *netd, struct err *err);  /* settings and rules of N; fills features.tproxy, .hold, .ipv6 */
 int names_begin(struct netd *netd, struct err *err);
-int publish_begin(struct netd *netd, struct err *err);
 int hold_begin(struct netd *netd, struct err *err);    /* the queue's socket; after bridge_begin(), with features.hold */
 
 /* ---- a network and an endpoint come and go ---- */
@@ -290,7 +280,7 @@ void publish_close(struct netd *netd, struct member *member);
  * Endpoints of NETWORK came, went or have other names now: to be called before anything else is served. names.c looks at the members' lists
  * again at the next question; it keeps no copy of names, so none may be freed without this call.
  */
-void names_changed(struct netd *netd, struct network *network);
+void names_changed(struct network *network);
 
 /* End everything that the rooms hold for ENDPOINT. */
 void outward_forget(struct netd *netd, struct endpoint *endpoint);

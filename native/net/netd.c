@@ -538,8 +538,6 @@ static int begin_rooms(struct netd *netd, struct err *err)
 		r = err_setf(err, EOPNOTSUPP, "make rules of networks", "nf_tables", "%s", netd->features.why[0]);
 	if (r == 0)
 		r = names_begin(netd, err);
-	if (r == 0)
-		r = publish_begin(netd, err);
 	if (r == 0 && netd->features.hold)
 		r = hold_begin(netd, err);
 	return r;

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 
 #include "../util.h"
+#include "address.h"
 #include "hold.h"
 #include "splice.h"
 
@@ -23,15 +24,13 @@ static void accept_again(struct netd *netd, struct timer *timer)
 {
 	struct listener *listener = container_of(timer, struct listener, again);
 
-	listener->paused = loop_change(netd, &listener->watch, EPOLLIN) < 0;
-	if (listener->paused)
+	if (loop_change(netd, &listener->watch, EPOLLIN) < 0)
 		timer_set(netd, &listener->again, PAUSE_MS);
 }
 
 static void pause_listener(struct netd *netd, struct listener *listener)
 {
 	loop_change(netd, &listener->watch, 0);
-	listener->paused = true;
 	timer_set(netd, &listener->again, PAUSE_MS);
 }
 
@@ -84,9 +83,8 @@ int outward_connect(const union sockaddr_any *host)
 static bool is_gateway(const struct netd *netd, const struct address *address)
 {
 	for (const struct network *network = netd->networks; network; network = network->next)
-		for (size_t i = 0; i < network->n_subnets; i++)
-			if (address_equal(address, &network->subnets[i].gateway))
-				return true;
+		if (network_has_gateway(network, address))
+			return true;
 	return false;
 }
 

@@ -20,7 +20,6 @@ int outward_connect(const union sockaddr_any *host);
 struct listener {
 	struct watch watch;
 	struct timer again;
-	bool paused;
 };
 
 /*

@@ -209,13 +209,16 @@ static void reported(struct netd *netd, struct watch *watch, uint32_t events)
 /* Connections of one process: its pipes need descriptors as well. */
 static size_t capacity(void)
 {
+	static size_t known; /* the limit is read once: each connection asks */
 	struct rlimit limit;
 	rlim_t spare;
 
+	if (known > 0)
+		return known;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 > CONNECTIONS + SPARE)
-		return CONNECTIONS;
+		return known = CONNECTIONS;
 	spare = limit.rlim_cur / 4 < SPARE ? limit.rlim_cur / 4 : SPARE;
-	return (limit.rlim_cur - spare) / 2;
+	return known = (limit.rlim_cur - spare) / 2;
 }
 
 static struct overflow *start(struct netd *netd)

@@ -77,13 +77,11 @@ static bool is_denied(const struct netd *netd, const struct address *address)
 	return false;
 }
 
-/* Of a network of containers that is in use: they meet on its bridge or not at all. */
-static bool is_of_network(const struct netd *netd, const struct address *address)
+bool policy_is_of_network(const struct netd *netd, const struct address *address)
 {
 	for (const struct network *network = netd->networks; network; network = network->next)
-		for (size_t i = 0; i < network->n_subnets; i++)
-			if (address_in(address, &network->subnets[i].gateway, network->subnets[i].prefix))
-				return true;
+		if (network_subnet(network, address))
+			return true;
 	return false;
 }
 
@@ -93,10 +91,10 @@ static bool is_prohibited(const struct netd *netd, const struct address *address
 
 	if (address->family == AF_INET ? nowhere4(address->bytes) : nowhere6(address->bytes))
 		return true;
-	if (is_denied(netd, address) || is_of_network(netd, address))
+	if (is_denied(netd, address) || policy_is_of_network(netd, address))
 		return true;
 	for (size_t i = 0, n = addresses_inside(address, inside); i < n; i++)
-		if (nowhere4(inside[i].bytes) || is_denied(netd, &inside[i]) || is_of_network(netd, &inside[i]))
+		if (nowhere4(inside[i].bytes) || is_denied(netd, &inside[i]) || policy_is_of_network(netd, &inside[i]))
 			return true;
 	return false;
 }

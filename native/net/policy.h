@@ -18,4 +18,7 @@
 /* Whether ADDRESS, as a container sees it, is the host's own. */
 bool policy_is_host(const struct address *address);
 
+/* Whether ADDRESS is in a network of containers that is in use: they meet on its bridge or not at all. */
+bool policy_is_of_network(const struct netd *netd, const struct address *address);
+
 #endif

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 
 #include "../util.h"
+#include "address.h"
 #include "outward.h"
+#include "policy.h"
 #include "publish_udp.h"
 #include "splice.h"
 
@@ -26,16 +28,12 @@ struct published {
 
 /* ---- inward ---- */
 
-/*
- * The endpoint that a member's ports lead to: the one with its default route, since answers to clients elsewhere leave by it and N takes an
- * address from its own bridge only; without one the first that is not of an internal network; NULL without that.
- */
-static struct endpoint *entrance_of(const struct member *member)
+struct endpoint *publish_target(const struct member *member, const struct endpoint *going)
 {
 	struct endpoint *first = NULL;
 
 	for (struct endpoint *endpoint = member->endpoints; endpoint; endpoint = endpoint->next) {
-		if (endpoint->network->internal)
+		if (endpoint == going || !endpoint->ifindex || endpoint->network->internal || !(endpoint->v4.family || endpoint->v6.family))
 			continue;
 		if (endpoint->gateway4.family || endpoint->gateway6.family)
 			return endpoint;
@@ -45,30 +43,18 @@ static struct endpoint *entrance_of(const struct member *member)
 	return first;
 }
 
-static const struct subnet *subnet_of(const struct network *network, const struct address *address)
+bool publish_shows(const struct netd *netd, const struct address *client)
 {
-	for (size_t i = 0; i < network->n_subnets; i++)
-		if (address_in(address, &network->subnets[i].gateway, network->subnets[i].prefix))
-			return &network->subnets[i];
-	return NULL;
-}
-
-/* Whether N is where a container sends its answers to ADDRESS, and ADDRESS is nobody's in there. */
-static bool is_elsewhere(const struct netd *netd, const struct address *address)
-{
-	if (address->family == AF_INET) {
-		uint32_t v4 = ntohl(address->v4.s_addr);
+	if (client->family == AF_INET) {
+		uint32_t v4 = ntohl(client->v4.s_addr);
 
 		if (v4 >> 24 == 127 || v4 >> 24 == 0 || v4 >> 28 >= 14 || v4 >> 16 == 0xa9fe)
 			return false;
-	} else if (IN6_IS_ADDR_LOOPBACK(&address->v6) || IN6_IS_ADDR_UNSPECIFIED(&address->v6) || IN6_IS_ADDR_LINKLOCAL(&address->v6) ||
-		IN6_IS_ADDR_MULTICAST(&address->v6)) {
+	} else if (IN6_IS_ADDR_LOOPBACK(&client->v6) || IN6_IS_ADDR_UNSPECIFIED(&client->v6) || IN6_IS_ADDR_LINKLOCAL(&client->v6) ||
+		IN6_IS_ADDR_MULTICAST(&client->v6)) {
 		return false;
 	}
-	for (const struct network *network = netd->networks; network; network = network->next)
-		if (subnet_of(network, address))
-			return false;
-	return true;
+	return !policy_is_of_network(netd, client);
 }
 
 /* Connect from SOURCE in N to TARGET. Return: a socket that connects, or -errno. */
@@ -113,8 +99,8 @@ static int connect_inward(struct netd *netd, const struct endpoint *endpoint, sa
 
 	if (!to)
 		return -EAFNOSUPPORT;
-	if (from.family != family || !is_elsewhere(netd, &from)) {
-		const struct subnet *subnet = subnet_of(endpoint->network, to);
+	if (from.family != family || !publish_shows(netd, &from)) {
+		const struct subnet *subnet = network_subnet(endpoint->network, to);
 
 		if (!subnet)
 			return -EADDRNOTAVAIL;
@@ -146,7 +132,7 @@ static int connect_again(struct netd *netd, struct endpoint *endpoint, int outer
 
 static void arrived(struct netd *netd, struct published *published, int outer, const union sockaddr_any *client)
 {
-	struct endpoint *endpoint = entrance_of(published->member);
+	struct endpoint *endpoint = publish_target(published->member, NULL);
 	sa_family_t family = client->any.sa_family;
 	uint16_t port = published->port->container;
 	bool has_both;
@@ -318,13 +304,6 @@ static void close_port(struct netd *netd, struct port *port)
 		publish_udp_close(netd, published->udp);
 	port->published = NULL;
 	loop_free(netd, published);
-}
-
-int publish_begin(struct netd *netd, struct err *err)
-{
-	(void)netd;
-	(void)err;
-	return 0;
 }
 
 int publish_open(struct netd *netd, struct member *member, struct err *err)

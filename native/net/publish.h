@@ -14,4 +14,13 @@
 
 #include "net.h"
 
+/*
+ * Where MEMBER's ports lead to: its endpoint with the default route, since answers to clients elsewhere leave by it and N takes an address from its
+ * own bridge only; without one the first that is not of an internal network; not GOING, one that ends. NULL: none.
+ */
+struct endpoint *publish_target(const struct member *member, const struct endpoint *going);
+
+/* Whether the server may see CLIENT as it is: N is where a container sends its answers to it, and it is nobody's address in there. */
+bool publish_shows(const struct netd *netd, const struct address *client);
+
 #endif

@@ -5,6 +5,7 @@
 
 #include "../util.h"
 #include "flow.h"
+#include "publish.h"
 
 #define PORT_TRIES 16
 
@@ -15,29 +16,10 @@ struct published_udp {
 	struct udp_map *maps[2];
 };
 
-/*
- * Where a published port of MEMBER leads to: its endpoint with the default route, by which answers leave, or its first that is not of an
- * internal network; not GOING, one that ends. NULL: none.
- */
-static struct endpoint *target_endpoint(const struct member *member, const struct endpoint *going)
-{
-	struct endpoint *first = NULL;
-
-	for (struct endpoint *e = member->endpoints; e; e = e->next) {
-		if (e == going || !e->ifindex || e->network->internal || !(e->v4.family || e->v6.family))
-			continue;
-		if (e->gateway4.family || e->gateway6.family)
-			return e;
-		if (!first)
-			first = e;
-	}
-	return first;
-}
-
 /* Let MAP lead to where PUBLISHED's container is now, without GOING. */
 static void lead(struct netd *netd, struct published_udp *published, struct udp_map *map, const struct endpoint *going)
 {
-	struct endpoint *endpoint = target_endpoint(published->member, going);
+	struct endpoint *endpoint = publish_target(published->member, going);
 	union sockaddr_any inside;
 
 	if (!endpoint) {
@@ -73,20 +55,6 @@ void published_forget(struct netd *netd, const struct endpoint *endpoint)
 				lead(netd, p, p->maps[i], endpoint);
 }
 
-/* Whether a client of address A can be shown to containers as it is: answers to it must find their way to N itself. */
-static bool is_shown(const struct netd *netd, const struct address *a)
-{
-	if (a->family == AF_INET && (a->bytes[0] == 127 || a->bytes[0] == 0 || (a->bytes[0] == 169 && a->bytes[1] == 254)))
-		return false;
-	if (a->family == AF_INET6 && (IN6_IS_ADDR_LOOPBACK(&a->v6) || IN6_IS_ADDR_LINKLOCAL(&a->v6)))
-		return false;
-	for (const struct network *n = netd->networks; n; n = n->next)
-		for (size_t i = 0; i < n->n_subnets; i++)
-			if (address_in(a, &n->subnets[i].gateway, n->subnets[i].prefix))
-				return false;
-	return true;
-}
-
 struct flow *published_flow(struct netd *netd, struct udp_map *map, const union sockaddr_any *peer, const struct address *local)
 {
 	struct address client = sockaddr_address(peer), gateway;
@@ -99,7 +67,7 @@ struct flow *published_flow(struct netd *netd, struct udp_map *map, const union 
 	if (!budget_take(&map->user->beginnings, loop_now(netd), BEGINNINGS_RATE, BEGINNINGS_BURST))
 		return NULL;
 	memset(&seen, 0, sizeof(seen));
-	if (client.family == map->inside.any.sa_family && is_shown(netd, &client)) {
+	if (client.family == map->inside.any.sa_family && publish_shows(netd, &client)) {
 		sockaddr_set(&seen, &client, sockaddr_port(peer));
 		flow = flow_new(netd, map, peer, &seen);
 	}
@@ -120,7 +88,6 @@ static int host_socket(struct netd *netd, sa_family_t family, const struct addre
 {
 	autoclose int fd = map_socket(netd, NULL, family);
 	union sockaddr_any own;
-	int one = 1;
 
 	if (fd < 0)
 		return fd;
@@ -133,7 +100,7 @@ static int host_socket(struct netd *netd, sa_family_t family, const struct addre
 		sockaddr_set(&own, &every, port);
 	}
 	/* Answers must leave from the address that the client wrote to. */
-	setsockopt(fd, family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP, family == AF_INET6 ? IPV6_RECVPKTINFO : IP_PKTINFO, &one, sizeof(one));
+	socket_on(fd, family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP, family == AF_INET6 ? IPV6_RECVPKTINFO : IP_PKTINFO);
 	if (bind(fd, &own.any, sockaddr_len(&own)) < 0)
 		return -errno;
 	return steal_fd(&fd);

@@ -111,12 +111,12 @@ static void when_protocol(struct nft *nft, uint32_t op, uint8_t protocol)
 	when_meta(nft, NFT_META_L4PROTO, op, &protocol, sizeof(protocol));
 }
 
-static void when_port(struct nft *nft, uint16_t port)
+static void when_port(struct nft *nft, uint32_t op, uint16_t port)
 {
 	uint16_t big = htons(port);
 
 	nft_load_payload(nft, NFT_PAYLOAD_TRANSPORT_HEADER, PORT_OFFSET, sizeof(big), 0);
-	nft_compare(nft, 0, NFT_CMP_EQ, &big, sizeof(big));
+	nft_compare(nft, 0, op, &big, sizeof(big));
 }
 
 /* TCP that begins a connection (or with NFT_CMP_NEQ does not). */
@@ -173,6 +173,13 @@ static void when_above(struct nft *nft, const struct family *family, const char 
 	nft_above(nft, set, 0, rate, burst);
 }
 
+/* Begin a rule of CHAIN for PROTOCOL. */
+static void rule_for(struct nft *nft, const char *chain, uint8_t protocol)
+{
+	nft_rule(nft, chain);
+	when_protocol(nft, NFT_CMP_EQ, protocol);
+}
+
 static void then(struct nft *nft, int verdict)
 {
 	nft_verdict(nft, verdict, NULL);
@@ -208,6 +215,15 @@ static void then_relay(struct nft *nft, uint16_t port)
 
 /* ---- chains ---- */
 
+/* Names that one asker asks for beyond its share are dropped. */
+static void rule_names(struct nft *nft, const struct family *family, uint8_t protocol)
+{
+	rule_for(nft, "gateway", protocol);
+	when_port(nft, NFT_CMP_EQ, DNS_PORT);
+	when_above(nft, family, "names", NAMES_RATE, NAMES_BURST);
+	then(nft, NF_DROP);
+}
+
 static void chain_icmp(struct nft *nft, const struct family *family)
 {
 	nft_add_chain(nft, "icmp", -1, 0);
@@ -237,33 +253,20 @@ static void chain_icmp(struct nft *nft, const struct family *family)
 static void chain_gateway(struct nft *nft, const struct family *family, const struct rules_wanted *wanted)
 {
 	nft_add_chain(nft, "gateway", -1, 0);
-	nft_rule(nft, "gateway");
-	when_protocol(nft, NFT_CMP_EQ, family->icmp);
+	rule_for(nft, "gateway", family->icmp);
 	then_jump(nft, "icmp");
-	nft_rule(nft, "gateway");
-	when_protocol(nft, NFT_CMP_EQ, IPPROTO_UDP);
-	when_port(nft, DNS_PORT);
-	when_above(nft, family, "names", NAMES_RATE, NAMES_BURST);
+	rule_names(nft, family, IPPROTO_UDP);
+	rule_for(nft, "gateway", IPPROTO_UDP);
+	when_port(nft, NFT_CMP_EQ, wanted->udp_port);
 	then(nft, NF_DROP);
-	nft_rule(nft, "gateway");
-	when_protocol(nft, NFT_CMP_EQ, IPPROTO_UDP);
-	when_port(nft, wanted->udp_port);
-	then(nft, NF_DROP);
-	nft_rule(nft, "gateway");
-	when_protocol(nft, NFT_CMP_EQ, IPPROTO_UDP);
+	rule_for(nft, "gateway", IPPROTO_UDP);
 	then(nft, NF_ACCEPT);
 	/* Only SYNs come here. */
-	nft_rule(nft, "gateway");
-	when_protocol(nft, NFT_CMP_EQ, IPPROTO_TCP);
-	when_port(nft, DNS_PORT);
-	when_above(nft, family, "names", NAMES_RATE, NAMES_BURST);
-	then(nft, NF_DROP);
-	nft_rule(nft, "gateway");
-	when_protocol(nft, NFT_CMP_EQ, IPPROTO_TCP);
-	when_port(nft, DNS_PORT);
+	rule_names(nft, family, IPPROTO_TCP);
+	rule_for(nft, "gateway", IPPROTO_TCP);
+	when_port(nft, NFT_CMP_EQ, DNS_PORT);
 	then(nft, NF_ACCEPT);
-	nft_rule(nft, "gateway");
-	when_protocol(nft, NFT_CMP_EQ, IPPROTO_TCP);
+	rule_for(nft, "gateway", IPPROTO_TCP);
 	then_reset(nft);
 	nft_rule(nft, "gateway");
 	then_unreachable(nft, family->protocol);
@@ -335,13 +338,10 @@ static void rules_sender(struct nft *nft, const struct family *family)
 static void rule_flow(struct nft *nft, uint16_t udp_port)
 {
 	const uint8_t yes = 1;
-	uint16_t big = htons(udp_port);
 
-	nft_rule(nft, "arrive");
-	when_protocol(nft, NFT_CMP_EQ, IPPROTO_UDP);
+	rule_for(nft, "arrive", IPPROTO_UDP);
 	/* to that very port: the listener itself would be found, which takes what is not allowed yet */
-	nft_load_payload(nft, NFT_PAYLOAD_TRANSPORT_HEADER, PORT_OFFSET, sizeof(big), 0);
-	nft_compare(nft, 0, NFT_CMP_NEQ, &big, sizeof(big));
+	when_port(nft, NFT_CMP_NEQ, udp_port);
 	nft_load_transparent(nft, 0);
 	nft_compare(nft, 0, NFT_CMP_EQ, &yes, sizeof(yes));
 	then(nft, NF_ACCEPT);
@@ -369,12 +369,10 @@ static void rules_forbidden(struct nft *nft, const struct family *family, const 
 /* Nothing but SYNs to elsewhere is left of TCP. */
 static void rules_connect(struct nft *nft, const struct family *family, enum hold_kind hold)
 {
-	nft_rule(nft, "arrive");
-	when_protocol(nft, NFT_CMP_EQ, IPPROTO_TCP);
+	rule_for(nft, "arrive", IPPROTO_TCP);
 	when_above(nft, family, "connects", SYN_RATE, SYN_BURST);
 	then(nft, NF_DROP);
-	nft_rule(nft, "arrive");
-	when_protocol(nft, NFT_CMP_EQ, IPPROTO_TCP);
+	rule_for(nft, "arrive", IPPROTO_TCP);
 	if (hold == HOLD_XT)
 		nft_queue_xt(nft, RULES_QUEUE);
 	else if (hold == HOLD_NFT)
@@ -406,14 +404,11 @@ static void chain_arrive(struct nft *nft, const struct family *family, const str
 		when_above(nft, family, "flows", FLOWS_RATE, FLOWS_BURST);
 		then(nft, NF_DROP);
 	}
-	nft_rule(nft, "arrive");
-	when_protocol(nft, NFT_CMP_EQ, IPPROTO_UDP);
+	rule_for(nft, "arrive", IPPROTO_UDP);
 	then_relay(nft, wanted->udp_port);
-	nft_rule(nft, "arrive");
-	when_protocol(nft, NFT_CMP_EQ, IPPROTO_UDP);
+	rule_for(nft, "arrive", IPPROTO_UDP);
 	then(nft, NF_DROP);
-	nft_rule(nft, "arrive");
-	when_protocol(nft, NFT_CMP_EQ, family->icmp);
+	rule_for(nft, "arrive", family->icmp);
 	then_jump(nft, "icmp");
 	nft_rule(nft, "arrive");
 	then_unreachable(nft, family->protocol);

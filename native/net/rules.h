@@ -12,10 +12,10 @@
 /* What hold.c answers for a SYN, as the mark of its verdict (NF_ACCEPT); without a mark it goes to the relay. */
 enum rules_mark {
 	RULES_RELAY = 0,
-	RULES_REFUSE = 1,          /* RST */
-	RULES_HOST_UNREACHABLE = 2,
-	RULES_NET_UNREACHABLE = 3,
-	RULES_PROHIBITED = 4,      /* administratively */
+	RULES_REFUSE = 1,           /* RST: ECONNREFUSED */
+	RULES_HOST_UNREACHABLE = 2, /* EHOSTUNREACH */
+	RULES_NET_UNREACHABLE = 3,  /* ENETUNREACH */
+	RULES_PROHIBITED = 4,       /* administratively: EACCES on IPv6, EHOSTUNREACH on IPv4 */
 };
 
 struct rules_wanted {

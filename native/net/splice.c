@@ -505,11 +505,6 @@ bool splice_share_left(const struct netd *netd, const struct tcp_share *share)
 	return (size_t)share->n_joined + share->n_given + share->n_held < (netd->splice->most + overflow_capacity()) / 2;
 }
 
-size_t splice_count(const struct netd *netd)
-{
-	return netd->splice->connections;
-}
-
 int splice_begin(struct netd *netd, bool alone, struct err *err)
 {
 	struct rlimit limit;

@@ -83,7 +83,4 @@ bool splice_room_left(const struct netd *netd);
 /* Whether SHARE may have one more: half of all is the most for one endpoint, so that it leaves the others something. */
 bool splice_share_left(const struct netd *netd, const struct tcp_share *share);
 
-/* Connections that this process carries. */
-size_t splice_count(const struct netd *netd);
-
 #endif

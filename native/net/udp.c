@@ -15,13 +15,6 @@
 #define DESCRIPTORS_SHARE 4     /* UDP takes at most one of so many of netd's descriptors */
 #define PORT_TRIES 16
 
-static void on(int fd, int level, int option)
-{
-	int one = 1;
-
-	setsockopt(fd, level, option, &one, sizeof(one));
-}
-
 /* The endpoint that sent D, where it came in through its own network's bridge; NULL: a stranger, or somebody else's address. */
 static struct endpoint *sender_of(struct netd *netd, const struct datagram *d)
 {
@@ -145,19 +138,19 @@ static int listener(struct netd *netd, sa_family_t family, uint16_t port)
 	if (fd < 0)
 		return fd;
 	if (family == AF_INET6) {
-		on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
-		on(fd, IPPROTO_IPV6, IPV6_TRANSPARENT);
-		on(fd, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR);
-		on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
-		on(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
-		on(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
+		socket_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+		socket_on(fd, IPPROTO_IPV6, IPV6_TRANSPARENT);
+		socket_on(fd, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR);
+		socket_on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
+		socket_on(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
+		socket_on(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
 		any.v6.sin6_port = htons(port);
 	} else {
-		on(fd, IPPROTO_IP, IP_TRANSPARENT);
-		on(fd, IPPROTO_IP, IP_RECVORIGDSTADDR);
-		on(fd, IPPROTO_IP, IP_PKTINFO);
-		on(fd, IPPROTO_IP, IP_RECVTTL);
-		on(fd, IPPROTO_IP, IP_RECVTOS);
+		socket_on(fd, IPPROTO_IP, IP_TRANSPARENT);
+		socket_on(fd, IPPROTO_IP, IP_RECVORIGDSTADDR);
+		socket_on(fd, IPPROTO_IP, IP_PKTINFO);
+		socket_on(fd, IPPROTO_IP, IP_RECVTTL);
+		socket_on(fd, IPPROTO_IP, IP_RECVTOS);
 		any.v4.sin_port = htons(port);
 	}
 	batch_ask_divided(fd, family);
