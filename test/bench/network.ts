@@ -1,7 +1,7 @@
 /** Figures of the network: shares of the same traffic without a container, with pasta alone beside it where it is installed. */
-import { readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { connect } from "node:net";
-import { netImage, processesOf, pushImage } from "../harness";
+import { cpuSeconds, netImage, processesOf, pssKib, pushImage } from "../harness";
 import type { BenchEngine } from "./engines";
 import type { Bench, Figure, Row } from "./figures";
 import { median, settle } from "./measure";
@@ -85,16 +85,9 @@ const host: Carrier = {
   cpuSeconds: null,
 };
 
-const TICKS_PER_SECOND = 100; // USER_HZ on every architecture of Linux that Bun runs on
-
 /** User and system time of processes, in seconds. */
 function cpuOf(pids: readonly number[]): number {
-  let ticks = 0;
-  for (const pid of pids) {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks / TICKS_PER_SECOND;
+  return pids.map(cpuSeconds).reduce((sum, seconds) => sum + seconds, 0);
 }
 
 /** Options of an engine's client that may reach the host's loopback, and the address it finds it at. */
@@ -374,8 +367,7 @@ async function measureStart(bench: Bench, image: string, rounds: number, samples
   let kib = 0;
   for (const { pid, command } of processesOf(proa.sandbox)) {
     if (!command.startsWith("proa-net")) continue;
-    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-    kib += Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? Number.NaN);
+    kib += pssKib(pid);
   }
   samples.add("PSS of the network's processes, 50 containers", "KiB", "≤ 1024 KiB", "proa", kib);
   proa.clear();

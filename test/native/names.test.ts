@@ -1,36 +1,10 @@
 /** The name service's pure parts: native/net/dns_message.c and native/net/resolv.c, through dns_probe.c. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { describe, expect, test } from "bun:test";
+import { useProbe } from "./_probe";
 
-let directory = "";
-let probe = "";
-
-beforeAll(() => {
-  directory = mkdtempSync(join(process.env["PROA_TEST_TMP"] ?? tmpdir(), "dns-"));
-  probe = join(directory, "probe");
-  const native = join(import.meta.dir, "../../native");
-  const sources = ["net/dns_message.c", "net/resolv.c", "util.c"].map((name) => join(native, name));
-  const flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-fsanitize=address,undefined", `-I${native}`];
-  const made = Bun.spawnSync([
-    "gcc",
-    ...flags,
-    "-o",
-    probe,
-    join(import.meta.dir, "dns_probe.c"),
-    ...sources,
-  ]);
-  if (made.exitCode !== 0) throw new Error(`compile the probe: ${made.stderr.toString()}`);
-});
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
-
+const probe = useProbe("dns_probe.c", ["net/dns_message.c", "net/resolv.c", "util.c"]);
 // biome-ignore lint/suspicious/noExplicitAny: each line is of its own shape, and the expectations say which
-function ask(...words: (string | number)[]): any {
-  const run = Bun.spawnSync([probe], { stdin: Buffer.from(`${words.join(" ")}\n`) });
-  expect(run.stderr.toString()).toBe("");
-  return JSON.parse(run.stdout.toString());
-}
+const ask = (...words: (string | number)[]): any => probe(words.join(" "));
 
 const hex = (...parts: (string | number[])[]): string =>
   Buffer.concat(

@@ -1,6 +1,7 @@
 /** The life of netd, and what a container has of it when netd, its factory or a supervisor dies. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { pssKib } from "../harness/process";
 import { waitUntil } from "../harness/wait";
 import { type Config, removePlaces } from "./_bundle";
 import { helperMissing } from "./_container";
@@ -41,11 +42,9 @@ function factoryOf(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ")[0]);
 }
 
-function pssKib(pid: number): number {
-  return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1]);
-}
+const why = helperMissing ? ` (${helperMissing})` : "";
 
-describe.skipIf(helperMissing !== undefined)("netd", () => {
+describe.skipIf(helperMissing !== undefined)(`netd${why}`, () => {
   test("has the container connected before its program runs", async () => {
     const on = net();
     const container = await on.start("a", ["sh", "-c", "ip addr show dev eth0; ip route"]);
@@ -256,7 +255,7 @@ describe.skipIf(helperMissing !== undefined)("netd", () => {
   });
 });
 
-describe.skipIf(helperMissing !== undefined)("a plan", () => {
+describe.skipIf(helperMissing !== undefined)(`a plan${why}`, () => {
   test("that is reloaded adds and removes networks, and touches nothing else", async () => {
     const on = net();
     const server = await on.start("server", ["netprobe", "serve", "5000"], { networks: ["proa", "back"] });
@@ -369,7 +368,7 @@ describe.skipIf(helperMissing !== undefined)("a plan", () => {
   });
 });
 
-describe.skipIf(helperMissing !== undefined)("a client of netd that", () => {
+describe.skipIf(helperMissing !== undefined)(`a client of netd that${why}`, () => {
   test.each([
     ["sends what is no JSON", "not JSON", "not a JSON object", true],
     ["sends a list", "[]", "not a JSON object", true],
@@ -433,8 +432,10 @@ describe.skipIf(helperMissing !== undefined)("a client of netd that", () => {
 
 const strace = "/usr/bin/strace";
 
-describe.skipIf(helperMissing !== undefined || !existsSync(strace))(
-  "a netd in which a system call fails",
+const noFaults = helperMissing ?? (existsSync(strace) ? undefined : "strace is not installed");
+
+describe.skipIf(noFaults !== undefined)(
+  `a netd in which a system call fails${noFaults ? ` (${noFaults})` : ""}`,
   () => {
     /** newuidmap has no rights under strace. */
     const singleId = (config: Config): void => {

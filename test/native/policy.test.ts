@@ -1,35 +1,8 @@
 /** Where a container may go: native/net/policy.c and native/net/address.c, through policy_probe.c. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { describe, expect, test } from "bun:test";
+import { useProbe } from "./_probe";
 
-let directory = "";
-let probe = "";
-
-beforeAll(() => {
-  directory = mkdtempSync(join(process.env["PROA_TEST_TMP"] ?? tmpdir(), "policy-"));
-  probe = join(directory, "probe");
-  const native = join(import.meta.dir, "../../native");
-  const sources = ["net/policy.c", "net/address.c"].map((name) => join(native, name));
-  const flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-fsanitize=address,undefined", `-I${native}`];
-  const made = Bun.spawnSync([
-    "gcc",
-    ...flags,
-    "-o",
-    probe,
-    join(import.meta.dir, "policy_probe.c"),
-    ...sources,
-  ]);
-  if (made.exitCode !== 0) throw new Error(`compile the probe: ${made.stderr.toString()}`);
-});
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
-
-function ask(line: string, denied: string[] = []): unknown {
-  const run = Bun.spawnSync([probe, ...denied], { stdin: Buffer.from(`${line}\n`) });
-  expect(run.stderr.toString()).toBe("");
-  return JSON.parse(run.stdout.toString());
-}
+const ask = useProbe("policy_probe.c", ["net/policy.c", "net/address.c"]);
 
 describe("policy_way()", () => {
   test.each([

@@ -1,12 +1,10 @@
 /** What the tests of this folder do again and again. */
 import { expect } from "bun:test";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { type Engine, type ProaOptions, type ProaResult, processesOf, waitUntil } from "../../harness";
+import { type ProaOptions, type ProaResult, processesOf, waitUntil } from "../../harness";
+import { type Place, removeAll, SLEEP } from "../_network";
 
-export type Place = { readonly engine: Engine; readonly tiny: string };
-
-/** A command that does nothing until it is killed. */
-export const SLEEP = ["sleep", "1000"];
+export { type Place, removeAll, SLEEP };
 
 /** `proa run --rm OPTIONS tiny COMMAND`. */
 export function run(
@@ -42,7 +40,7 @@ export function detach(
 }
 
 /** Wait until the log of a container holds `text`: what its program printed says how far it is. */
-export async function printed(place: Place, name: string, text: string): Promise<void> {
+export async function printed(place: Pick<Place, "engine">, name: string, text: string): Promise<void> {
   const log = async (): Promise<boolean> => {
     const { stdout, stderr } = await place.engine.proa(["logs", name]);
     return (stdout + stderr).includes(text);
@@ -51,15 +49,8 @@ export async function printed(place: Place, name: string, text: string): Promise
 }
 
 /** One field of `inspect`, as text. */
-export function inspect(place: Place, name: string, template: string): Promise<string> {
+export function inspect(place: Pick<Place, "engine">, name: string, template: string): Promise<string> {
   return place.engine.ok(["inspect", "--format", template, name]);
-}
-
-/** Remove every container, then see that nothing is left. */
-export async function removeAll({ engine }: Place): Promise<void> {
-  const ids = (await engine.ok(["ps", "-aq"])).split("\n").filter(Boolean);
-  if (ids.length > 0) await engine.ok(["rm", "-f", ...ids]);
-  await engine.assertNothingLeft();
 }
 
 /** The pid of a container's supervisor. */

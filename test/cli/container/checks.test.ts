@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { missing, useTiny } from "../../harness";
+import { printed } from "./_shell";
 
 describe.skipIf(missing !== null)(`what create and run refuse${missing ? ` (${missing})` : ""}`, () => {
   const place = useTiny();
@@ -93,7 +94,7 @@ describe.skipIf(missing !== null)(`what create and run refuse${missing ? ` (${mi
   test("stop -t takes more seconds than poll(2) has milliseconds for", async () => {
     const script = 'trap "sleep 1; exit 7" TERM; echo ready; while :; do sleep 0.1; done';
     await place.engine.ok(["run", "-d", "--name", "slow", place.tiny, "sh", "-c", script]);
-    while ((await place.engine.ok(["logs", "slow"])) === "") await Bun.sleep(20);
+    await printed(place, "slow", "ready");
     await place.engine.ok(["stop", "-t", "4294968", "slow"]);
     expect(await place.engine.ok(["inspect", "-f", "{{.State.ExitCode}}", "slow"])).toBe("7");
   });

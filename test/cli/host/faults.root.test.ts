@@ -1,36 +1,74 @@
 /** The n-th system call of a kind fails, in proa, the helper or newuidmap: an error or no harm, and nothing is left. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { makeImage, tinyLayer } from "../../harness";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { makeImage, type TestImage, tinyLayer } from "../../harness";
 import { FakeRegistry } from "../../registry/_fake";
 import { type Host, hostMissing, makeHost, TESTER } from "./_host";
 
 const missing = hostMissing() ?? (Bun.which("strace") === null ? "strace is not installed" : null);
 
-/** As root, so that newuidmap keeps its rights although it is traced. */
-const failing = (call: string, errno: string, nth: number) => [
-  ...["timeout", "-s", "KILL", "30", "strace", "-f", "-qq", "-o", "/dev/null"],
-  ...["-e", `trace=${call}`, "-e", `inject=${call}:error=${errno}:when=${nth}`],
-];
+type Fault = readonly [call: string, errno: string, nth: number];
 
-describe.skipIf(missing !== null)("run, when a system call fails:", () => {
+/** A host that has used an image of a registry, so that what is made once is there. */
+function usePlace(image: () => Promise<TestImage>, ...warmUp: ((name: string) => string[])[]) {
   let host: Host;
   let registry: FakeRegistry;
-  let name: string;
+  let name = "";
   beforeAll(async () => {
     host = await makeHost();
     registry = await FakeRegistry.start();
-    name = registry.addImage(
-      "tiny",
-      "v1",
-      await makeImage({ layers: [await tinyLayer()], config: { Env: ["PATH=/bin"] } }),
-    );
-    await host.proa(["pull", "-q", name]);
-    await host.proa(["run", "--rm", "--network", "none", name, "true"]); // what is made once is there
+    name = registry.addImage("tiny", "v1", await image());
+    for (const args of warmUp) await host.proa(args(name));
   });
   afterAll(async () => {
     await host?.[Symbol.asyncDispose]();
     await registry?.[Symbol.asyncDispose]();
   });
+  return {
+    get host() {
+      return host;
+    },
+    get name() {
+      return name;
+    },
+    /** Run proa with this fault, which has to occur. strace is root's, so that newuidmap keeps its rights although it is traced. */
+    async failing([call, errno, nth]: Fault, args: string[]): ReturnType<Host["proa"]> {
+      const trace = join(host.directory, "trace");
+      const through = [
+        ...["timeout", "-s", "KILL", "30", "strace", "-f", "-qq", "-o", trace],
+        ...["-e", `trace=${call}`, "-e", `inject=${call}:error=${errno}:when=${nth}`],
+      ];
+      const result = await host.proa(args, { through });
+      expect(readFileSync(trace, "utf8")).toContain("(INJECTED)");
+      return result;
+    },
+  };
+}
+
+/** What a command reports that failed for a reason that is not its own fault. */
+function expectError({ stdout, stderr, exitCode }: Awaited<ReturnType<Host["proa"]>>, status: number): void {
+  expect(stdout).toBe("");
+  expect(stderr).toStartWith("Error: ");
+  expect(stderr).not.toMatch(/internal|undefined| {4}at /);
+  expect(exitCode).toBe(status);
+}
+
+describe.skipIf(missing !== null)("run, when a system call fails:", () => {
+  const runIt = (name: string, ...command: string[]) => [
+    "run",
+    "--rm",
+    "--network",
+    "none",
+    name,
+    ...command,
+  ];
+  const image = async () => makeImage({ layers: [await tinyLayer()], config: { Env: ["PATH=/bin"] } });
+  const place = usePlace(
+    image,
+    (name) => ["pull", "-q", name],
+    (name) => runIt(name, "true"),
+  );
 
   test.each([
     ["mkdir", "ENOSPC", 5],
@@ -57,44 +95,29 @@ describe.skipIf(missing !== null)("run, when a system call fails:", () => {
     ["seccomp", "EINVAL", 1],
     ["sethostname", "EPERM", 1],
   ] as const)("%s, %s, number %d", async (call, errno, nth) => {
-    const result = await host.proa(["run", "--rm", "--network", "none", name, "echo", "fine"], {
-      through: failing(call, errno, nth),
-    });
+    const { host, name } = place;
+    const result = await place.failing([call, errno, nth], runIt(name, "echo", "fine"));
     if (result.exitCode === 0) {
       expect(result).toEqual({ stdout: "fine\n", stderr: "", exitCode: 0 });
     } else {
-      expect(result.stdout).toBe("");
-      expect(result.stderr).toStartWith("Error: ");
-      expect(result.stderr).not.toMatch(/internal|undefined| {4}at /);
-      expect(result.exitCode).toBe(125);
+      expectError(result, 125);
     }
     expect((await host.proa(["ps", "-aq"])).stdout).toBe("");
     expect(await host.sh("ls $DIR/d/proa/containers $DIR/r/proa/containers | grep -v : || true")).toBe("");
     const living = await host.sh(`ps -o stat=,args= -U ${TESTER} | grep -v '^Z' || true`);
     expect(living).toBe("");
-    const again = await host.proa(["run", "--rm", "--network", "none", name, "echo", "fine"]);
+    const again = await host.proa(runIt(name, "echo", "fine"));
     expect(again.stdout).toBe("fine\n");
   });
 });
 
 describe.skipIf(missing !== null)("pull, when a system call fails:", () => {
-  let host: Host;
-  let registry: FakeRegistry;
-  let name: string;
-  beforeAll(async () => {
-    host = await makeHost();
-    registry = await FakeRegistry.start();
-    const image = await makeImage({
+  const image = async () =>
+    makeImage({
       layers: [await tinyLayer(), { x: crypto.randomUUID().repeat(1000) }],
       config: { Env: ["PATH=/bin"] },
     });
-    name = registry.addImage("tiny", "v1", image);
-    await host.proa(["run", "--rm", "hello"]); // what is made once is there
-  });
-  afterAll(async () => {
-    await host?.[Symbol.asyncDispose]();
-    await registry?.[Symbol.asyncDispose]();
-  });
+  const place = usePlace(image, () => ["run", "--rm", "hello"]);
 
   test.each([
     ["mkdir", "EIO", 4],
@@ -113,15 +136,13 @@ describe.skipIf(missing !== null)("pull, when a system call fails:", () => {
     ["recvfrom", "ECONNRESET", 1],
     ["memfd_create", "EMFILE", 1],
   ] as const)("%s, %s, number %d", async (call, errno, nth) => {
+    const { host, name } = place;
     await host.proa(["rmi", "-f", name]);
-    const result = await host.proa(["pull", "-q", name], { through: failing(call, errno, nth) });
+    const result = await place.failing([call, errno, nth], ["pull", "-q", name]);
     if (result.exitCode === 0) {
       expect(result).toEqual({ stdout: `${name}\n`, stderr: "", exitCode: 0 });
     } else {
-      expect(result.stdout).toBe("");
-      expect(result.stderr).toStartWith("Error: ");
-      expect(result.stderr).not.toMatch(/internal|undefined| {4}at /);
-      expect(result.exitCode).toBe(1);
+      expectError(result, 1);
       expect((await host.proa(["images", "-q", name])).stdout).toBe("");
     }
     expect(await host.proa(["pull", "-q", name])).toEqual({ stdout: `${name}\n`, stderr: "", exitCode: 0 });

@@ -2,10 +2,10 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { netMissing, useNet } from "../../harness";
+import { SLEEP } from "../_network";
+import { inspect, printed } from "../container/_shell";
 import { python } from "./_names";
-
-const HOST = { 4: "169.254.1.2", 6: "fd00:70:726f:61::2" } as const;
-type Family = keyof typeof HOST;
+import { addressOf, type Family, gatewayOf, HOST, start } from "./_net";
 
 /** Null where this user may use ping sockets. */
 function pingMissing(): string | null {
@@ -30,32 +30,9 @@ describe.skipIf(missing !== null)(`ping${why}`, () => {
 
   beforeAll(async () => {
     if (missing !== null) return;
-    const sleeping = (name: string, ...options: string[]) =>
-      engine.ok([
-        "run",
-        "-d",
-        "--name",
-        name,
-        "--stop-signal",
-        "KILL",
-        ...options,
-        place.net,
-        "sleep",
-        "1000",
-      ]);
-    await sleeping("near", "--network", "proa:host-loopback");
-    await sleeping("far");
-    for (const [family, index] of [
-      [4, 0],
-      [6, 1],
-    ] as const)
-      gateway[family] = await engine.ok([
-        "network",
-        "inspect",
-        "proa",
-        "--format",
-        `{{(index .IPAM.Config ${index}).Gateway}}`,
-      ]);
+    await start(place, "near", SLEEP, "--network", "proa:host-loopback");
+    await start(place, "far");
+    for (const family of [4, 6] as const) gateway[family] = await gatewayOf(place, family);
   }, 120_000);
 
   describe.each([4, 6] as Family[])("by IPv%d", (family) => {
@@ -140,34 +117,24 @@ print(json.dumps(got))`;
   test("a container that floods leaves the others their answers", async () => {
     const flood = `
 import os, socket, struct, time
-s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP); end = time.monotonic() + 4; n = 0
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP); end = time.monotonic() + 30; n = 0
+print("begun", flush=True)
 def sum16(d):
     s = sum(struct.unpack("!%dH" % (len(d) // 2), d)); s = (s >> 16) + (s & 0xffff); return ~(s + (s >> 16)) & 0xffff
 while time.monotonic() < end:
     n += 1; h = struct.pack("!BBHHH", 8, 0, 0, n & 0xffff, 1); h = h[:2] + struct.pack("!H", sum16(h)) + h[4:]
     try: s.sendto(h, ("${HOST[4]}", 0))
     except OSError: pass`;
-    await engine.ok([
-      "run",
-      "-d",
-      "--name",
-      "flood",
-      "--stop-signal",
-      "KILL",
-      "--network",
-      "proa:host-loopback",
-      place.net,
-      "python3",
-      "-c",
-      flood,
-    ]);
+    await start(place, "flood", ["python3", "-c", flood], "--network", "proa:host-loopback");
+    await printed(place, "flood", "begun");
     const { stdout } = await ping("near", "-c", "40", "-i", "0.05", HOST[4]);
     expect(received(stdout)).toBeGreaterThanOrEqual(39); // a busy machine may be late for one
+    expect(await inspect(place, "flood", "{{.State.Running}}")).toBe("true"); // all the while
     await engine.ok(["rm", "-f", "flood"]);
   });
 
   test("containers of one network answer each other", async () => {
-    const address = (await engine.ok(["exec", "far", "hostname", "-i"])).split(" ")[0] ?? "";
+    const address = await addressOf(place, "far");
     const { stdout } = await ping("near", "-c", "2", "-i", "0.05", address);
     expect(received(stdout)).toBe(2);
   });

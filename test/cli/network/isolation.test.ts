@@ -1,10 +1,11 @@
 /** What containers reach of each other, of other networks and of the host, and what they do not, whatever they send. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { netMissing, useNet, waitUntil } from "../../harness";
-import { removeAll } from "../_network";
+import { removeAll, SLEEP } from "../_network";
+import { printed } from "../container/_shell";
+import { hostPort, ownAddress, start } from "./_net";
 
 const why = netMissing === null ? "" : ` (${netMissing})`;
 const PACKETS = readFileSync(join(import.meta.dir, "packets.py"), "utf8");
@@ -45,25 +46,15 @@ type Frame = {
   text?: string;
 };
 
-/** An address of this machine that is not its loopback. */
-function ownAddress(family: "IPv4" | "IPv6"): string | undefined {
-  return Object.values(networkInterfaces())
-    .flat()
-    .find((found) => found?.family === family && !found.internal && !found.address.startsWith("fe80"))
-    ?.address;
-}
-
 describe.skipIf(netMissing !== null)(`isolation${why}`, () => {
   const place = useNet();
   const { engine } = place;
   const heard: string[] = []; // what came to the host
   const closers: (() => void)[] = [];
   const ports = { loopback: 0, all: 0, udp: 0 };
-  const host4 = ownAddress("IPv4");
 
-  const run = (name: string, command: string[], ...options: string[]) =>
-    engine.ok(["run", "-d", "--name", name, "--stop-signal", "KILL", ...options, place.net, ...command]);
-  const server = (name: string, ...options: string[]) => run(name, ["python3", "-c", SERVER], ...options);
+  const server = (name: string, ...options: string[]) =>
+    start(place, name, ["python3", "-c", SERVER], ...options);
   const field = (name: string, network: string, what: string) =>
     engine.ok(["inspect", "--format", `{{(index .NetworkSettings.Networks "${network}").${what}}}`, name]);
   const log = async (name: string) => (await engine.ok(["logs", name])).split("\n");
@@ -86,7 +77,7 @@ describe.skipIf(netMissing !== null)(`isolation${why}`, () => {
     const from = heard.length;
     await waitUntil(
       async () => {
-        await attempt(name, [["udp", host4 ?? "", ports.udp, mark]]);
+        await attempt(name, [["udp", ownAddress ?? "", ports.udp, mark]]);
         return heard.includes(`udp ${mark}`);
       },
       { what: mark },
@@ -146,7 +137,8 @@ describe.skipIf(netMissing !== null)(`isolation${why}`, () => {
     await server("shut2", at("shut", 3, 12));
     await server("apart1", at("apart", 4, 11));
     await server("apart2", at("apart", 4, 12));
-    await waitUntil(async () => (await log("apart2")).includes("ready"), { what: "the last server" });
+    for (const name of ["red1", "red2", "allowed", "blue1", "shut1", "shut2", "apart1", "apart2"])
+      await printed(place, name, "ready");
   }, 90_000);
   afterAll(() => {
     for (const close of closers) close();
@@ -163,14 +155,7 @@ describe.skipIf(netMissing !== null)(`isolation${why}`, () => {
         ]),
       ).toEqual(["connected", "connected", "sent", "sent"]);
       const wanted = ["tcp 10.214.1.11", "tcp fd14:1::11", "udp 10.214.1.11 four", "udp fd14:1::11 six"];
-      await waitUntil(async () =>
-        wanted.every(
-          (
-            (lines) => (line) =>
-              lines.includes(line)
-          )(await log("red2")),
-        ),
-      );
+      for (const line of wanted) await printed(place, "red2", `${line}\n`);
       for (const option of ["-4", "-6"])
         expect(await engine.ok(["exec", "red1", "ping", option, "-c1", "-W5", "red2"])).toContain(
           "1 received",
@@ -203,8 +188,8 @@ describe.skipIf(netMissing !== null)(`isolation${why}`, () => {
       ]);
       expect(await log("apart2")).toEqual(["ready"]);
       expect(await engine.ok(["exec", "apart1", "dig", "+short", "apart1"])).toBe("10.214.4.11");
-      if (host4 !== undefined)
-        expect(await attempt("apart1", [["tcp", host4, ports.all, null]])).toEqual(["connected"]);
+      if (ownAddress !== undefined)
+        expect(await attempt("apart1", [["tcp", ownAddress, ports.all, null]])).toEqual(["connected"]);
     });
   });
 
@@ -217,13 +202,14 @@ describe.skipIf(netMissing !== null)(`isolation${why}`, () => {
     });
 
     test("do not reach each other by UDP or ICMP, also by frames made for it", async () => {
-      const to_mac = await field("red1", "red", "MacAddress").then(() => gatewayMac("red1", "10.214.1.1"));
+      const to_mac = await gatewayMac("red1", "10.214.1.1");
       const from_mac = await field("red1", "red", "MacAddress");
       const frames = (["udp", "icmp", "tcp"] as const).flatMap((protocol): Step[] => [
         ["frame", { to_mac, from_mac, source: "10.214.1.11", target: "10.214.2.11", protocol, text: "made" }],
         ["frame", { to_mac, from_mac, source: "fd14:1::11", target: "fd14:2::11", protocol, text: "made" }],
       ]);
-      await attempt("red1", [["udp", "10.214.2.11", 80, "no"], ["udp", "fd14:2::11", 80, "no"], ...frames]);
+      const steps: Step[] = [["udp", "10.214.2.11", 80, "no"], ["udp", "fd14:2::11", 80, "no"], ...frames];
+      expect(await attempt("red1", steps)).toEqual(Array(8).fill("sent"));
       const ping = await engine.proa(["exec", "red1", "ping", "-c1", "-W2", "10.214.2.11"]);
       expect(ping.stdout).toContain("100% packet loss");
       expect(await log("blue1")).toEqual(["ready"]);
@@ -244,7 +230,9 @@ describe.skipIf(netMissing !== null)(`isolation${why}`, () => {
   /** The MAC address that a container has for a gateway. */
   const gatewayMac = async (name: string, gateway: string): Promise<string> => {
     const line = await engine.ok(["exec", name, "ip", "neigh", "show", gateway]);
-    return /lladdr (\S+)/.exec(line)?.[1] ?? "";
+    const mac = /lladdr (\S+)/.exec(line)?.[1] ?? "";
+    expect(mac).toMatch(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
+    return mac;
   };
 
   describe("an internal network", () => {
@@ -260,7 +248,7 @@ describe.skipIf(netMissing !== null)(`isolation${why}`, () => {
         "10.214.1.12",
         "fd14:1::12",
         "169.254.1.2",
-        host4 ?? "203.0.113.2",
+        ownAddress ?? "203.0.113.2",
       ];
       const outcomes = await attempt(
         "shut1",
@@ -270,8 +258,8 @@ describe.skipIf(netMissing !== null)(`isolation${why}`, () => {
     });
   });
 
-  describe.skipIf(host4 === undefined)("the host", () => {
-    const outside = host4 ?? "";
+  describe.skipIf(ownAddress === undefined)("the host", () => {
+    const outside = ownAddress ?? "";
 
     test("is reached by its own addresses", async () => {
       expect(await attempt("red1", [["tcp", outside, ports.all, null]])).toEqual(["connected"]);
@@ -418,27 +406,25 @@ describe.skipIf(netMissing !== null)(`isolation${why}`, () => {
     expect(outcomes).toEqual(Array(4).fill("ECONNREFUSED"));
   });
 
-  test.skipIf(host4 === undefined)(
+  test.skipIf(ownAddress === undefined)(
     "a published port leads to the network that answers leave by",
     async () => {
       await server(
         "both",
         ...["--network=blue:ip=10.214.2.60", "--network=red:ip=10.214.1.60,gw-priority=1", "--publish=80"],
       );
-      await waitUntil(async () => (await log("both")).includes("ready"));
-      const port = /:(\d+)/.exec(await engine.ok(["port", "both", "80/tcp"]))?.[1];
-      const socket = await Bun.connect({ hostname: host4 ?? "", port: Number(port), socket: { data() {} } });
+      await printed(place, "both", "ready");
+      const port = await hostPort(place, "both", "80/tcp");
+      const socket = await Bun.connect({ hostname: ownAddress ?? "", port, socket: { data() {} } });
       socket.end();
-      await waitUntil(async () => (await log("both")).includes(`tcp ${host4}`), {
-        what: "the client's address",
-      });
+      await printed(place, "both", `tcp ${ownAddress}\n`);
       await engine.ok(["rm", "-f", "both"]);
     },
   );
 
   test("a container that has gone leaves its name and address to the next, at once", async () => {
     for (let round = 0; round < 3; round++) {
-      await run("next", ["sleep", "1000"], "--network=red:ip=10.214.1.50");
+      await start(place, "next", SLEEP, "--network=red:ip=10.214.1.50");
       expect(await engine.ok(["exec", "red2", "ping", "-c1", "-W5", "next"])).toContain("1 received");
       await engine.ok(["rm", "-f", "next"]);
     }

@@ -2,9 +2,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { missing, proaPath, processesOf, useTiny, waitUntil } from "../../harness";
+import { missing, proaPath, useTiny, waitUntil } from "../../harness";
 import { removeAll, SLEEP } from "../_network";
-import { inspect, run, shell } from "../container/_shell";
+import { inspect, run, shell, supervisorOf } from "../container/_shell";
 
 /** Pids of these programs: pasta hides its environment, and names the run directory; slirp4netns the other way round. */
 function programsOf(directory: string, program: string): string[] {
@@ -162,51 +162,50 @@ describe.skipIf(missing !== null)("network modes", () => {
 
   for (const program of ["slirp4netns", "pasta"] as const) {
     const path = Bun.which(program);
-    describe.skipIf(path === null)(`--network ${program}`, () => {
-      const programs = () => programsOf(engine.sandbox.directory, program);
+    describe.skipIf(path === null)(
+      `--network ${program}${path === null ? " (it is not installed)" : ""}`,
+      () => {
+        const programs = () => programsOf(engine.sandbox.directory, program);
 
-      test("has a way out and its own resolver, and ends with the container", async () => {
-        const script = "ip route | grep -c ^default; grep -c ^nameserver /etc/resolv.conf";
-        expect(await shell(place, ["--network", program], script)).toBe("1\n1");
-        await detach("web", ["--network", program]);
-        expect(programs().length).toBe(1);
-        await engine.ok(["rm", "-f", "web"]);
-        expect(programs()).toEqual([]);
-      });
+        test("has a way out and its own resolver, and ends with the container", async () => {
+          const script = "ip route | grep -c ^default; grep -c ^nameserver /etc/resolv.conf";
+          expect(await shell(place, ["--network", program], script)).toBe("1\n1");
+          await detach("web", ["--network", program]);
+          expect(programs().length).toBe(1);
+          await engine.ok(["rm", "-f", "web"]);
+          expect(programs()).toEqual([]);
+        });
 
-      test("forwards published ports, which ps and port show", async () => {
-        await detach("web", ["--network", program, "-p", "127.0.0.1::80"], SERVER);
-        const place80 = await engine.ok(["port", "web", "80"]);
-        const port = Number(/^127\.0\.0\.1:(\d+)$/.exec(place80)?.[1]);
-        expect(await served(port)).toBe("served");
-        expect(await engine.ok(["ps", "--format", "{{.Ports}} {{.Networks}}"])).toBe(
-          `127.0.0.1:${port}->80/tcp ${program}`,
-        );
-      });
+        test("forwards published ports, which ps and port show", async () => {
+          await detach("web", ["--network", program, "-p", "127.0.0.1::80"], SERVER);
+          const place80 = await engine.ok(["port", "web", "80"]);
+          const port = Number(/^127\.0\.0\.1:(\d+)$/.exec(place80)?.[1]);
+          expect(await served(port)).toBe("served");
+          expect(await engine.ok(["ps", "--format", "{{.Ports}} {{.Networks}}"])).toBe(
+            `127.0.0.1:${port}->80/tcp ${program}`,
+          );
+        });
 
-      test("ends when the supervisor is killed", async () => {
-        const id = await detach("web", ["--network", program]);
-        const supervisor = processesOf(engine.sandbox).find(
-          ({ command }) => command === `proa-supervise ${id}`,
-        );
-        process.kill(supervisor?.pid ?? 0, "SIGKILL");
-        await waitUntil(() => programs().length === 0, { what: `the end of ${program}` });
-      });
+        test("ends when the supervisor is killed", async () => {
+          const id = await detach("web", ["--network", program]);
+          process.kill(supervisorOf(place, id), "SIGKILL");
+          await waitUntil(() => programs().length === 0, { what: `the end of ${program}` });
+        });
 
-      test("has its words reported where it fails", async () => {
-        const bad = program === "pasta" ? "pasta:--bogus" : "slirp4netns:outbound_addr=nosuchdevice";
-        const result = await run(place, ["--network", bad], ["true"]);
-        expect(result.stderr).toStartWith(`Error: start network program: ${path}: `);
-        expect(result.exitCode).toBe(125);
-      });
+        test("has its words reported where it fails", async () => {
+          const bad = program === "pasta" ? "pasta:--bogus" : "slirp4netns:outbound_addr=nosuchdevice";
+          const result = await run(place, ["--network", bad], ["true"]);
+          expect(result.stderr).toStartWith(`Error: start network program: ${path}: `);
+          expect(result.exitCode).toBe(125);
+        });
 
-      test("with a runtime of its own works too", async () => {
-        if (Bun.which("crun") === null) return;
-        expect(
-          await shell(place, ["--network", program, "--runtime", "crun"], "ip route | grep -c ^default"),
-        ).toBe("1");
-      });
-    });
+        test.skipIf(Bun.which("crun") === null)("with a runtime of its own, crun, works too", async () => {
+          expect(
+            await shell(place, ["--network", program, "--runtime", "crun"], "ip route | grep -c ^default"),
+          ).toBe("1");
+        });
+      },
+    );
 
     test(`--network ${program} is refused with a hint where the program is not installed`, async () => {
       const bin = join(engine.sandbox.home, "bin");
@@ -218,22 +217,25 @@ describe.skipIf(missing !== null)("network modes", () => {
     });
   }
 
-  test("slirp4netns reaches the host's loopback only where it is allowed, and takes mtu and cidr", async () => {
-    if (Bun.which("slirp4netns") === null) return;
-    const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("host") });
-    const get = (gateway: string) =>
-      `timeout 3 wget -qO- http://${gateway}:${server.port}/ 2>/dev/null || echo none`;
-    expect(await shell(place, ["--network", "slirp4netns"], get("10.0.2.2"))).toBe("none");
-    const options = "slirp4netns:allow_host_loopback=true,cidr=10.9.8.0/24,mtu=1400";
-    expect(
-      await shell(
-        place,
-        ["--network", options],
-        `${get("10.9.8.2")}; cat /sys/class/net/tap0/mtu; grep -c host.docker /etc/hosts`,
-      ),
-    ).toBe("host1400\n1");
-    server.stop(true);
-  });
+  const noSlirp = Bun.which("slirp4netns") === null;
+  test.skipIf(noSlirp)(
+    "slirp4netns reaches the host's loopback only where it is allowed, and takes mtu and cidr",
+    async () => {
+      const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("host") });
+      const get = (gateway: string) =>
+        `timeout 3 wget -qO- http://${gateway}:${server.port}/ 2>/dev/null || echo none`;
+      expect(await shell(place, ["--network", "slirp4netns"], get("10.0.2.2"))).toBe("none");
+      const options = "slirp4netns:allow_host_loopback=true,cidr=10.9.8.0/24,mtu=1400";
+      expect(
+        await shell(
+          place,
+          ["--network", options],
+          `${get("10.9.8.2")}; cat /sys/class/net/tap0/mtu; grep -c host.docker /etc/hosts`,
+        ),
+      ).toBe("host1400\n1");
+      server.stop(true);
+    },
+  );
 
   describe("the default network", () => {
     /** Have this choice remembered for this boot. */

@@ -1,16 +1,16 @@
 /** The name service of networks, asked by real resolvers and by hand from containers. */
 import { beforeAll, describe, expect, test } from "bun:test";
 import { netMissing, processesOf, useNet, waitUntil } from "../../harness";
-import { printed, removeAll } from "../container/_shell";
+import { printed, removeAll, SLEEP } from "../container/_shell";
 import { ASK, dig, nameServer, python, short } from "./_names";
+import { start } from "./_net";
 
 const why = netMissing === null ? "" : ` (${netMissing})`;
 
 describe.skipIf(netMissing !== null)(`names${why}`, () => {
   const place = useNet();
   const { engine } = place;
-  const sleeping = (name: string, ...options: string[]) =>
-    engine.ok(["run", "-d", "--name", name, "--stop-signal", "KILL", ...options, place.net, "sleep", "1000"]);
+  const sleeping = (name: string, ...options: string[]) => start(place, name, SLEEP, ...options);
   const BACK = "10.213.1.1";
   const FRONT = "10.213.2.1";
 
@@ -36,7 +36,7 @@ describe.skipIf(netMissing !== null)(`names${why}`, () => {
     await sleeping("alone", "--network", "front:ip=10.213.2.15,alias=web");
     await sleeping("inner", "--network", "shut:ip=10.213.3.11");
     await sleeping("deaf", "--network", "dumb:ip=10.213.4.11");
-    for (const mark of [1, 2]) await printed({ engine, tiny: place.net }, `server${mark}`, "ready");
+    for (const mark of [1, 2]) await printed(place, `server${mark}`, "ready");
     expect(netdOf()).not.toBe("");
   }, 120_000);
   describe("of one's own network", () => {
@@ -490,7 +490,7 @@ other = tcp(); other.sendall(framed(head() + question("web2"))); say(len(receive
         place.net,
         ...server,
       ]);
-      await printed({ engine, tiny: place.net }, "served-server", "ready");
+      await printed(place, "served-server", "ready");
       await sleeping("served-asker", "--network", "served");
       expect(await short(engine, "served-asker", "ok.example")).toEqual(["192.0.2.2"]);
       await engine.ok(["rm", "-f", "served-asker", "served-server"]);
@@ -506,7 +506,7 @@ other = tcp(); other.sendall(framed(head() + question("web2"))); say(len(receive
         "web3",
         "python3",
         "-c",
-        `${ASK}\nimport itertools\ns = udp(); s.setblocking(False); end = time.time() + 4\n${program}`,
+        `${ASK}\nimport itertools\ns = udp(); s.setblocking(False); end = time.time() + 4\nsay("begun")\n${program}`,
         BACK,
       ]);
     const loop = (packet: string) => `
@@ -524,7 +524,8 @@ for n in itertools.count():
       'b"x" * 50',
     ]) {
       const flooding = flood(loop(packet));
-      await Bun.sleep(500);
+      const { value } = await flooding.stdout.getReader().read();
+      expect(new TextDecoder().decode(value)).toBe('"begun"\n');
       const seen = await python<[number, number]>(
         engine,
         "web1",
@@ -546,7 +547,7 @@ worst("web2", 200); worst("ok%d.example", 100)
         expect(lost).toBe(0);
         expect(slowest).toBeLessThan(2);
       }
-      await flooding.exited;
+      expect(await flooding.exited).toBe(0); // by itself: it went on until its end
     }
     expect(netdOf()).toBe(before);
   }, 60_000);
@@ -565,7 +566,7 @@ worst("web2", 200); worst("ok%d.example", 100)
     expect(netdOf()).not.toBe(before);
   });
 
-  test("nothing is left of all these", () => removeAll({ engine, tiny: place.net }));
+  test("nothing is left of all these", () => removeAll(place));
 
   /** netd's processes: the one in the host's namespaces and its factory. */
   function netdOf(): string {

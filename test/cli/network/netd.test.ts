@@ -1,8 +1,8 @@
 /** netd killed while real programs use the network: what goes on, and what begins again. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { netMissing, processesOf, useNet, waitUntil } from "../../harness";
-import { removeAll } from "../_network";
-import { HOST } from "./_tcp";
+import { removeAll, SLEEP } from "../_network";
+import { HOST, start } from "./_net";
 
 const why = netMissing === null ? "" : ` (${netMissing})`;
 
@@ -10,8 +10,6 @@ describe.skipIf(netMissing !== null)(`netd${why}`, () => {
   const place = useNet();
   const { engine } = place;
   const netds = () => processesOf(engine.sandbox).filter(({ name }) => name === "proa-netd");
-  const start = (name: string, options: string[], ...command: string[]) =>
-    engine.ok(["run", "-d", "--name", name, "--stop-signal", "KILL", ...options, place.net, ...command]);
   const nginx = `mkdir -p /tmp/n/logs; printf 'events {} http { access_log off; server { listen 80; return 200 "here\\n"; } }' > /tmp/n/c
     exec nginx -p /tmp/n -c /tmp/n/c -e /dev/stderr -g 'pid /tmp/n/pid; daemon off; user root;'`;
   let host: ReturnType<typeof Bun.serve>;
@@ -20,9 +18,9 @@ describe.skipIf(netMissing !== null)(`netd${why}`, () => {
     if (netMissing !== null) return;
     host = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("outside\n") });
     await engine.ok(["network", "create", "load"]);
-    await start("server", ["--network", "load"], "iperf3", "-s");
-    await start("client", ["--network", "load:host-loopback"], "sleep", "1000");
-    await start("web", ["-p", "127.0.0.1:0:80"], "sh", "-c", nginx);
+    await start(place, "server", ["iperf3", "-s"], "--network", "load");
+    await start(place, "client", SLEEP, "--network", "load:host-loopback");
+    await start(place, "web", ["sh", "-c", nginx], "-p", "127.0.0.1:0:80");
   }, 120_000);
   afterAll(() => host?.stop(true));
 
@@ -30,7 +28,7 @@ describe.skipIf(netMissing !== null)(`netd${why}`, () => {
   const kill = async (): Promise<void> => {
     const pid = netds()[0]?.pid ?? 0;
     process.kill(pid, "SIGKILL");
-    await waitUntil(() => netds().some((each) => each.pid !== pid));
+    await waitUntil(() => netds().some((each) => each.pid !== pid), { what: "another netd" });
   };
 
   const published = async (): Promise<string> => {
@@ -65,6 +63,8 @@ describe.skipIf(netMissing !== null)(`netd${why}`, () => {
     await waitUntil(answers, { what: "the published port" });
   });
 
+  const supervisors = () =>
+    processesOf(engine.sandbox).filter(({ name }) => name === "proa-supervise").length;
   /** Do this while netd stands still. */
   const whileStopped = async (work: () => Promise<void>): Promise<void> => {
     const pids = netds().map(({ pid }) => pid);
@@ -104,8 +104,6 @@ describe.skipIf(netMissing !== null)(`netd${why}`, () => {
     ["SIGINT", 130],
     ["SIGTERM", 143],
   ] as const)("that stands still: %s ends a container that is started now", async (signal, status) => {
-    const supervisors = () =>
-      processesOf(engine.sandbox).filter(({ name }) => name === "proa-supervise").length;
     const before = supervisors();
     await whileStopped(async () => {
       const child = engine.start(["run", "--rm", "--name", "late", place.net, "sleep", "1000"]);
@@ -122,8 +120,6 @@ describe.skipIf(netMissing !== null)(`netd${why}`, () => {
   });
 
   test("that stands still: kill -9 of a `run -d` that waits for it ends the start", async () => {
-    const supervisors = () =>
-      processesOf(engine.sandbox).filter(({ name }) => name === "proa-supervise").length;
     const before = supervisors();
     await whileStopped(async () => {
       const child = engine.start(["run", "-d", "--rm", "--name", "late", place.net, "sleep", "1000"]);
@@ -135,8 +131,6 @@ describe.skipIf(netMissing !== null)(`netd${why}`, () => {
   });
 
   test("that is slow: rm -f waits for a container that is being started, and ends it", async () => {
-    const supervisors = () =>
-      processesOf(engine.sandbox).filter(({ name }) => name === "proa-supervise").length;
     const before = supervisors();
     let removed: Promise<string> | undefined;
     let child: ReturnType<typeof engine.start> | undefined;

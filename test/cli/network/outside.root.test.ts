@@ -4,13 +4,10 @@
  *
  *     container - host 198.51.100.1 - 198.51.100.7 router 203.0.113.1 -(mtu 1300)- 203.0.113.9 far
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { netImage, netMissing, proaPath, pushImage, startRegistry, waitUntil } from "../../harness";
+import { beforeAll, describe, expect, test } from "bun:test";
+import { netMissing } from "../../harness";
+import { useMachines } from "./_machines";
 
-const USER = process.env["PROA_USER"] ?? "proa";
 const why = netMissing === null ? "" : ` (${netMissing})`;
 
 /** Answers each datagram with the address and port that it came from. */
@@ -43,30 +40,10 @@ except OSError as e:
 `;
 
 describe.skipIf(netMissing !== null)(`beyond the host${why}`, () => {
-  const started: Bun.Subprocess[] = [];
-  let directory = "";
-  let environment: Record<string, string> = {};
-  let user: string[] = [];
+  const machines = useMachines();
+  const { call, ok, proa } = machines;
   const inside: Record<"host" | "router" | "far", string[]> = { host: [], router: [], far: [] };
 
-  const call = async (command: string[], env = environment) => {
-    const child = Bun.spawn(command, { env, cwd: "/", stdio: ["ignore", "pipe", "pipe"] });
-    const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-    return { stdout, stderr, exitCode: await child.exited };
-  };
-  const ok = async (command: string[]) => {
-    const result = await call(command);
-    if (result.exitCode !== 0) throw new Error(`${command.join(" ")}: ${result.stderr}`);
-    return result.stdout.trim();
-  };
-  const proa = (...args: string[]) => [...inside.host, ...user, join(directory, "proa"), ...args];
-  const start = async (command: string[]) => {
-    const child = Bun.spawn(command, { env: environment, stdio: ["ignore", "pipe", "inherit"] });
-    started.push(child);
-    const { value } = await child.stdout.getReader().read(); // "ready"
-    if (value === undefined) throw new Error(`${command.join(" ")}: it ended`);
-    return child;
-  };
   const ping = async (...args: string[]) =>
     (await call(proa("exec", "client", "ping", "-n", "-W", "5", ...args))).stdout;
   const send = async (from: string[], to: string, port: number, bytes: number, own = "") =>
@@ -75,20 +52,8 @@ describe.skipIf(netMissing !== null)(`beyond the host${why}`, () => {
 
   beforeAll(async () => {
     if (netMissing !== null) return;
-    environment = { PATH: "/usr/bin:/bin:/usr/sbin:/sbin", LANG: "C.UTF-8" };
-    const hold = async () => {
-      const child = await start([
-        "unshare",
-        "--net",
-        "sh",
-        "-c",
-        "ip link set lo up && echo ready && exec sleep 1000",
-      ]);
-      const at = ["nsenter", "--target", `${child.pid}`, "--net"];
-      return { at, pid: `${child.pid}` };
-    };
-    const [a, b, c] = await Promise.all([hold(), hold(), hold()]);
-    const [host, router, far] = [a.at, b.at, c.at];
+    const [a, b, c] = await Promise.all([machines.machine(), machines.machine(), machines.machine()]);
+    const [host, router, far] = [a.enter, b.enter, c.enter];
     Object.assign(inside, { host, router, far });
     const ip = (where: string[], ...args: string[]) => ok([...where, "ip", ...args]);
     await ip(host, "link", "add", "ahead", "type", "veth", "peer", "name", "behind", "netns", b.pid);
@@ -122,38 +87,14 @@ describe.skipIf(netMissing !== null)(`beyond the host${why}`, () => {
     );
     await set(host, "net.ipv4.ping_group_range=0 2147483647");
 
-    directory = mkdtempSync(join(tmpdir(), "p-"));
-    chmodSync(directory, 0o755);
-    copyFileSync(proaPath, join(directory, "proa"));
-    chmodSync(join(directory, "proa"), 0o755);
-    const uid = Number(await ok(["id", "-u", USER]));
-    user = ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups"];
-    environment["HOME"] = directory;
-    for (const name of ["DATA", "RUNTIME", "CONFIG", "CACHE"]) {
-      const path = join(directory, name.slice(0, 2));
-      mkdirSync(path, { mode: 0o700 });
-      chownSync(path, uid, uid);
-      environment[name === "RUNTIME" ? "XDG_RUNTIME_DIR" : `XDG_${name}_HOME`] = path;
-    }
-    await using registry = await startRegistry();
-    const reference = await pushImage(`${registry.host}/net:latest`, await netImage());
-    await ok([...user, join(directory, "proa"), "pull", "--quiet", reference]); // by the real host
+    const reference = await machines.settle(a);
     const run = (name: string, ...rest: string[]) =>
       ok(proa("run", "-d", "--name", name, "--stop-signal", "KILL", ...rest));
     await run("client", reference, "sleep", "1000");
     await run("server", "-p", "5300:5300/udp", reference, "python3", "-c", SERVER, "5300");
-    await waitUntil(async () => (await ok(proa("logs", "server"))).includes("ready"), { what: "the server" });
-    await start([...far, "python3", "-c", SERVER, "7000"]);
+    await machines.logged("server", "ready");
+    await machines.start([...far, "python3", "-c", SERVER, "7000"]);
   }, 120_000);
-
-  afterAll(async () => {
-    if (directory === "") return;
-    await call(proa("rm", "-f", "client", "server"));
-    for (const child of started) child.kill("SIGKILL");
-    const own = join(directory, "DA/proa");
-    await call([...user, "unshare", "--map-root-user", "--map-auto", "rm", "-rf", own]);
-    rmSync(directory, { recursive: true, force: true });
-  });
 
   test.each([
     ["203.0.113.9", "198.51.100.1"],

@@ -2,14 +2,12 @@
  * TCP between a container and another machine. Root makes two network namespaces: a "host", in which the unprivileged user runs the engine, and a machine that it reaches
  * by a cable (veth).
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { netImage, netMissing, proaPath, pushImage, startRegistry, waitUntil } from "../../harness";
-import { CASES, type Family, peer, startHere } from "./_tcp";
+import { beforeAll, describe, expect, test } from "bun:test";
+import { netMissing } from "../../harness";
+import { useMachines } from "./_machines";
+import type { Family } from "./_net";
+import { CASES, peer } from "./_tcp";
 
-const USER = process.env["PROA_USER"] ?? "proa";
 const why = netMissing === null ? "" : ` (${netMissing})`;
 const HERE = { 4: "198.18.0.1", 6: "fd01:1::1" } as const;
 const THERE = { 4: "198.18.0.2", 6: "fd01:1::2" } as const;
@@ -19,34 +17,11 @@ const ECONNREFUSED = 111;
 const EHOSTUNREACH = 113;
 
 describe.skipIf(netMissing !== null)(`tcp with another machine${why}`, () => {
-  const children: { kill(signal: "SIGKILL"): void }[] = [];
-  let directory = "";
-  let environment: Record<string, string> = {};
+  const machines = useMachines();
+  const { ok, proa, start, environment } = machines;
   let host: string[] = [];
   let machine: string[] = [];
-  let user: string[] = [];
 
-  const call = async (command: string[]) => {
-    const child = Bun.spawn(command, { env: environment, cwd: "/", stdio: ["ignore", "pipe", "pipe"] });
-    const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-    return { stdout, stderr, exitCode: await child.exited };
-  };
-  const ok = async (command: string[]) => {
-    const result = await call(command);
-    if (result.exitCode !== 0) throw new Error(`${command.join(" ")}: ${result.stderr}`);
-    return result.stdout;
-  };
-  const proa = (...args: string[]) => [...host, ...user, join(directory, "proa"), ...args];
-  const start = async (command: string[]): Promise<string> => {
-    const { child, first } = await startHere(command);
-    children.push(child);
-    return first;
-  };
-  /** A network namespace; returns how to run something in it. */
-  const namespace = async (): Promise<{ enter: string[]; pid: string }> => {
-    const pid = await start(["unshare", "--net", "sh", "-c", "ip link set lo up; echo $$; exec sleep 1000"]);
-    return { enter: ["nsenter", "--target", pid, "--net"], pid };
-  };
   const fromContainer = async (to: string, at: number, what: string): Promise<unknown> =>
     JSON.parse(await ok(proa("exec", "web", ...peer("client", to, at, what))));
   const fromMachine = async (to: string, at: number, what: string): Promise<unknown> =>
@@ -54,36 +29,11 @@ describe.skipIf(netMissing !== null)(`tcp with another machine${why}`, () => {
 
   beforeAll(async () => {
     if (netMissing !== null) return;
-    directory = mkdtempSync(join(tmpdir(), "p-"));
-    chmodSync(directory, 0o755);
-    copyFileSync(proaPath, join(directory, "proa"));
-    chmodSync(join(directory, "proa"), 0o755);
-    environment = { HOME: directory, PATH: "/usr/bin:/bin:/usr/sbin:/sbin", LANG: "C.UTF-8" };
-    const uid = Number(await ok(["id", "-u", USER]));
-    for (const name of ["DATA_HOME", "RUNTIME_DIR", "CONFIG_HOME", "CACHE_HOME"]) {
-      const path = join(directory, name.slice(0, 2));
-      mkdirSync(path, { mode: 0o700 });
-      chownSync(path, uid, uid);
-      environment[`XDG_${name}`] = path;
-    }
-    user = ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups"];
-    const [a, b] = await Promise.all([namespace(), namespace()]);
+    const [a, b] = await Promise.all([machines.machine(), machines.machine()]);
     host = a.enter;
     machine = b.enter;
-    await ok([
-      ...host,
-      "ip",
-      "link",
-      "add",
-      "cable",
-      "type",
-      "veth",
-      "peer",
-      "name",
-      "cable",
-      "netns",
-      b.pid,
-    ]);
+    const cable = ["link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", b.pid];
+    await ok([...host, "ip", ...cable]);
     for (const [enter, side] of [
       [host, HERE],
       [machine, THERE],
@@ -101,9 +51,7 @@ describe.skipIf(netMissing !== null)(`tcp with another machine${why}`, () => {
       "add table inet t; add chain inet t c { type filter hook input priority 0; };" +
         " add rule inet t c tcp dport 7009 drop",
     ]);
-    await using registry = await startRegistry();
-    const reference = await pushImage(`${registry.host}/net:latest`, await netImage());
-    await ok([...user, join(directory, "proa"), "pull", "--quiet", reference]); // by the real host
+    const reference = await machines.settle(a);
     await ok(
       proa(
         ...["run", "-d", "--name", "web", "--stop-signal", "KILL", "-p", "7000:7000", reference],
@@ -112,18 +60,8 @@ describe.skipIf(netMissing !== null)(`tcp with another machine${why}`, () => {
     );
     for (const family of [4, 6] as Family[])
       await start([...machine, ...peer("server", THERE[family], 7000)]);
-    await waitUntil(async () => (await ok(proa("logs", "web"))).includes("7000"), {
-      what: "the server to listen",
-    });
+    await machines.logged("web", "7000");
   }, 120_000);
-  afterAll(async () => {
-    if (directory === "") return;
-    await call(proa("rm", "-f", "web"));
-    for (const child of children) child.kill("SIGKILL");
-    const remove = ["unshare", "--map-root-user", "--map-auto", "rm", "-rf", join(directory, "DA/proa")];
-    await call([...user, ...remove]);
-    rmSync(directory, { recursive: true, force: true });
-  });
 
   describe.each([4, 6] as Family[])("by IPv%d", (family) => {
     test("a server in a container sees the other machine's address and port", async () => {

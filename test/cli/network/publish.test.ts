@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createServer, type Server } from "node:net";
 import { netMissing, useNet, waitUntil } from "../../harness";
 import { removeAll } from "../_network";
-import { CASES, type Family, here, inside, LOOPBACK, ownAddress, peer } from "./_tcp";
+import { printed } from "../container/_shell";
+import { type Family, freePorts, gatewayOf, hostPort, LOOPBACK, ownAddress, start } from "./_net";
+import { CASES, here, inside, peer } from "./_tcp";
 
 const why = netMissing === null ? "" : ` (${netMissing})`;
 
@@ -14,22 +16,9 @@ describe.skipIf(netMissing !== null)(`published tcp ports${why}`, () => {
 
   const serving = async (name: string, ...options: string[]) => listening(name, "::", ...options);
   const listening = async (name: string, on: string, ...options: string[]) => {
-    const command = peer("server", on, 7000);
-    await engine.ok([
-      ...["run", "-d", "--name", name, "--stop-signal", "KILL"],
-      ...[...options, place.net, ...command],
-    ]);
-    await waitUntil(async () => (await engine.ok(["logs", name])).includes("7000"), {
-      what: `${name} to listen`,
-    });
+    await start(place, name, peer("server", on, 7000), ...options);
+    await printed(place, name, "7000");
   };
-  const hostPort = async (name: string, inside: number) =>
-    Number((await engine.ok(["port", name, `${inside}`])).split("\n")[0]?.split(":").at(-1));
-  const gateway = (family: Family) =>
-    engine.ok([
-      ...["network", "inspect", "proa", "--format"],
-      `{{(index .IPAM.Config ${family === 4 ? 0 : 1}).Gateway}}`,
-    ]);
   /** Listen on a port of the host ourselves; returns it. */
   const taken = async (address = "127.0.0.1", port = 0): Promise<number> => {
     const server = createServer().listen(port, address);
@@ -42,18 +31,13 @@ describe.skipIf(netMissing !== null)(`published tcp ports${why}`, () => {
     await new Promise((done) => servers.pop()?.close(done));
     return port;
   };
-  const isFree = (port: number) =>
-    new Promise<boolean>((done) => {
-      const server = createServer().once("error", () => done(false));
-      server.listen(port, "::", () => server.close(() => done(true)));
-    });
   const asked = <T>(to: string, at: number, what: string) => here<T>(peer("client", to, at, what));
   let port = 0;
 
   beforeAll(async () => {
     if (netMissing !== null) return;
     await serving("web", "-p", "7000");
-    port = await hostPort("web", 7000);
+    port = await hostPort(place, "web", 7000);
   }, 120_000);
   afterAll(() => {
     for (const server of servers) server.close();
@@ -70,16 +54,16 @@ describe.skipIf(netMissing !== null)(`published tcp ports${why}`, () => {
         port,
         "who",
       );
-      expect(address).toBe(await gateway(family));
+      expect(address).toBe(await gatewayOf(place, family));
       expect(seen).toBe(own);
     });
   });
 
   test("a server that listens on IPv4 only is reached by IPv6 as well, from the gateway", async () => {
     await listening("four", "0.0.0.0", "-p", "7000");
-    const at = await hostPort("four", 7000);
+    const at = await hostPort(place, "four", 7000);
     const [address, seen, , own] = await asked<[string, number, string, number]>("::1", at, "who");
-    expect([address, seen]).toEqual([await gateway(4), own]);
+    expect([address, seen]).toEqual([await gatewayOf(place, 4), own]);
     expect(await asked<unknown>("::1", at, "sizes")).toBe(true);
     await engine.ok(["rm", "-f", "four"]);
   });
@@ -102,7 +86,7 @@ server { listen 80; listen [::]:80; location / { return 200 "served\\n"; } } }`;
       ...["run", "-d", "--name", "nginx", "-p", "80", "--env", `CONF=${conf}`, place.net],
       ...["sh", "-c", 'echo "$CONF" >/tmp/conf; exec nginx -e /dev/null -c /tmp/conf'],
     ]);
-    const url = `http://${ownAddress}:${await hostPort("nginx", 80)}/`;
+    const url = `http://${ownAddress}:${await hostPort(place, "nginx", 80)}/`;
     await waitUntil(async () => (await fetch(url).catch(() => null))?.status === 200, {
       what: `answer of ${url}`,
     });
@@ -140,7 +124,7 @@ server { listen 80; listen [::]:80; location / { return 200 "served\\n"; } } }`;
           "-c",
           "import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); print(s.recv(1))",
         ],
-        `${await hostPort("silent", 7001)}`,
+        `${await hostPort(place, "silent", 7001)}`,
       ],
       { stderr: "pipe" },
     );
@@ -164,16 +148,12 @@ server { listen 80; listen [::]:80; location / { return 200 "served\\n"; } } }`;
   });
 
   test("a range leads to as many ports, and of a range for one port the first free one is taken", async () => {
-    const first = await waitUntil(async () => {
-      const candidate = 10_000 + Math.floor(Math.random() * 20_000); // below what the kernel gives to clients
-      const found = await Promise.all([0, 1, 2].map((n) => isFree(candidate + n)));
-      return found.every(Boolean) ? candidate : 0;
-    });
+    const first = await freePorts(3);
     await serving("several", "-p", `${first}-${first + 2}:7000-7002`);
-    expect(await hostPort("several", 7001)).toBe(first + 1);
+    expect(await hostPort(place, "several", 7001)).toBe(first + 1);
     expect(await asked<unknown>("127.0.0.1", first, "many 1")).toBe(1);
     await serving("one", "-p", `${first}-${first + 20}:7000`);
-    const at = await hostPort("one", 7000);
+    const at = await hostPort(place, "one", 7000);
     expect(at).toBeGreaterThan(first + 2);
     expect(await asked<unknown>("127.0.0.1", at, "many 1")).toBe(1);
     await engine.ok(["rm", "-f", "several", "one"]);

@@ -52,7 +52,7 @@ describe.skipIf(netMissing !== null)("network update", () => {
       const server = ["python3", "-c", nameServer, `10.213.6.${mark}`, mark];
       const network = `served:ip=10.213.6.${mark}`;
       await engine.ok(["run", "-d", "--name", `server${mark}`, "--network", network, place.net, ...server]);
-      await printed({ engine, tiny: place.net }, `server${mark}`, "ready");
+      await printed(place, `server${mark}`, "ready");
     }
     await engine.ok(["run", "-d", "--name", "asker", "--network", "served", place.net, "sleep", "1000"]);
     expect(await short(engine, "asker", "one.example")).toEqual(["192.0.2.4"]);
