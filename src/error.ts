@@ -107,3 +107,8 @@ export function reasonOf(why: unknown): string {
   }
   return String(why);
 }
+
+/** Is what was asked for not there? */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof EngineError && error.code === "not-found";
+}

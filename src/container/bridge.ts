@@ -1,5 +1,4 @@
 /** A container on networks of proa's own: its addresses, its files, and the plan that its supervisor gives to netd. */
-import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../error";
 import { callHelper, type NetworkRequest, type PortPlan } from "../helper";
@@ -22,10 +21,10 @@ import {
   type WantedEndpoint,
 } from "../network";
 import { type ContainerSpec, type EndpointSettings, parseNetworkMode } from "../oci";
-import type { ContainerRow, Context } from "../state";
+import { type ContainerRow, type Context, replaceFile } from "../state";
 import { hostFilesOf, reachableNameServers, type Surroundings, writeHostFiles } from "./files";
 import type { NetworkRequests } from "./network";
-import { containerDirectory, runDirectory } from "./places";
+import { containerDirectory, networkPlanFile, runDirectory } from "./places";
 import { portPlans } from "./ports";
 import { specOf } from "./spec";
 
@@ -38,8 +37,6 @@ type Plan = {
   ports: PortPlan[];
   resolvers: string[];
 };
-
-const planFile = (context: Context, id: string): string => join(runDirectory(context, id), "network.json");
 
 /**
  * The connections that a start asks for. Throws `not-found` where a network has been removed.
@@ -86,9 +83,10 @@ export function configOf(settings: EndpointSettings = {}): Omit<WantedEndpoint, 
   };
 }
 
-/** Keep them beside the row of a container that is not started yet. */
-export function keepWanted(context: Context, id: string, wanted: readonly WantedEndpoint[]): void {
-  keepEndpoints(context, id, wanted);
+/** The connections of a container that is not started yet, checked now. @returns what keeps them, in the transaction that writes its row */
+export function keptEndpoints(context: Context, spec: ContainerSpec): (id: string) => void {
+  const wanted = wantedEndpoints(context, null, spec) ?? [];
+  return (id) => keepEndpoints(context, id, wanted);
 }
 
 /** Take the addresses, write the files and the plan: in the start's transaction, under the container's lock. */
@@ -107,7 +105,7 @@ export function connectBridge(
 function networkRequest(context: Context, id: string): NetworkRequest {
   const { runtime } = context.paths;
   return {
-    plan: planFile(context, id),
+    plan: networkPlanFile(context, id),
     socket: join(runtime, "netd.sock"),
     lock: join(runtime, "netd.lock"),
     resolvConf: "/etc/resolv.conf",
@@ -136,10 +134,9 @@ function writeConnection(
 
 function writePlan(context: Context, plan: Plan): void {
   const { container: id } = plan;
-  const path = planFile(context, id);
+  const path = networkPlanFile(context, id);
   try {
-    writeFileSync(`${path}.new`, JSON.stringify(plan), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
+    replaceFile(path, JSON.stringify(plan));
   } catch (error) {
     throw new EngineError("io", "write connections", path, error);
   }
@@ -158,11 +155,7 @@ function namesOf(id: string, name: string, { Hostname, Domainname }: ContainerSp
   return [...new Set([name, id.slice(0, 12), Hostname, ...full])];
 }
 
-export function surroundings(
-  name: string,
-  spec: ContainerSpec,
-  endpoints: readonly Endpoint[],
-): Surroundings {
+function surroundings(name: string, spec: ContainerSpec, endpoints: readonly Endpoint[]): Surroundings {
   const hasV6 = endpoints.some(({ ipv6, network }) => ipv6 !== null && !network.internal);
   const hasV4 = endpoints.some(({ ipv4, network }) => ipv4 !== null && !network.internal);
   const named = endpoints.filter(({ network }) => network.names);

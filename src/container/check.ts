@@ -1,9 +1,16 @@
 /** What can be seen to be wrong with a spec before anything is made of it: `create` refuses what `start` would. */
 import { EngineError } from "../error";
-import { bindMount, type ContainerSpec, grantedCapabilities, isAddress, parseNetworkMode } from "../oci";
+import {
+  bindMount,
+  type ContainerSpec,
+  grantedCapabilities,
+  isAddress,
+  isBridged,
+  parseNetworkMode,
+} from "../oci";
 import type { Context } from "../state";
 import { parseExtraHost } from "./files";
-import { checkPorts, portPlans, publishes } from "./ports";
+import { checkPorts, publishes } from "./ports";
 import { runtimeProgram } from "./runtime";
 
 const HOST_NAME_LIMIT = 64; // bytes, __NEW_UTS_LEN of the kernel
@@ -25,18 +32,15 @@ const NAME_SERVERS_LIMIT = 8; // netd asks no more
 
 function checkNetwork(context: Context, spec: ContainerSpec): void {
   const host = spec.HostConfig;
-  const { kind } = parseNetworkMode(host.NetworkMode);
+  const mode = parseNetworkMode(host.NetworkMode);
+  const { kind } = mode;
   const refuse = (option: string, why: string): EngineError =>
     new EngineError("invalid", option, `with network ${host.NetworkMode}`, why);
   const wrong = host.Dns.find((address) => !isAddress(address));
   if (wrong !== undefined) throw new EngineError("invalid", "dns", wrong, "it is not an IP address");
   if (host.Dns.length > NAME_SERVERS_LIMIT)
     throw new EngineError("invalid", "dns", `${host.Dns.length} servers`, `${NAME_SERVERS_LIMIT} at most`);
-  if (
-    kind !== "default" &&
-    kind !== "bridge" &&
-    Object.keys(spec.NetworkingConfig.EndpointsConfig).length > 0
-  )
+  if (!isBridged(mode) && Object.keys(spec.NetworkingConfig.EndpointsConfig).length > 0)
     throw refuse("options of a connection", "they need a network of proa's own");
   if (kind === "container") {
     const shared = {
@@ -62,7 +66,6 @@ function checkNetwork(context: Context, spec: ContainerSpec): void {
   if (kind === "none") throw refuse("publish port", "nothing could reach it");
   if (kind === "container" || kind === "ns")
     throw refuse("publish port", "it is for who made the network to publish");
-  portPlans(spec);
   checkPorts(context, spec);
 }
 

@@ -3,7 +3,6 @@
  * its supervisor then has netd follow, and a change that netd refuses is taken back.
  */
 import { closeSync, constants, existsSync, openSync } from "node:fs";
-import { join } from "node:path";
 import { EngineError } from "../error";
 import { flock, LOCK_EX } from "../helper";
 import {
@@ -23,7 +22,7 @@ import {
   setContainerSpec,
 } from "../state";
 import { applyNetworkPlan, configOf, remakeConnections } from "./bridge";
-import { containerDirectory, runDirectory } from "./places";
+import { containerDirectory, networkPlanFile } from "./places";
 import { settle } from "./settle";
 import { specOf } from "./spec";
 
@@ -124,7 +123,7 @@ export async function followNetwork(context: Context, network: Network): Promise
 
 /** A running container that has been renamed answers to its new name. Where netd cannot be told, it does so after the next change or start. */
 export async function followName(context: Context, row: ContainerRow): Promise<void> {
-  if (row.status !== "running" || !existsSync(planFile(context, row))) return;
+  if (row.status !== "running" || !existsSync(networkPlanFile(context, row.id))) return;
   try {
     await alone(context, row, () => applyNetworkPlan(context, row));
   } catch (error) {
@@ -167,15 +166,12 @@ function refuseOtherModes(what: string, row: ContainerRow, { HostConfig }: Conta
 
 /** A container that was started without a network has a supervisor that knows of none. */
 function refuseUnconnected(context: Context, what: string, row: ContainerRow): void {
-  if (existsSync(planFile(context, row))) return;
+  if (existsSync(networkPlanFile(context, row.id))) return;
   throw new EngineError("unsupported", what, row.name, "it was started without networks of proa's", {
     exitCode: 1,
     hint: `stop it first: proa stop ${row.name}`,
   });
 }
-
-const planFile = (context: Context, { id }: ContainerRow): string =>
-  join(runDirectory(context, id), "network.json");
 
 function setMode(context: Context, row: ContainerRow, spec: ContainerSpec, mode: string): void {
   const HostConfig = { ...spec.HostConfig, NetworkMode: mode };

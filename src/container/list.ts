@@ -1,6 +1,6 @@
 /** What `ps` lists. */
 import type { Database } from "bun:sqlite";
-import { type ContainerSpec, parseNetworkMode } from "../oci";
+import { type ContainerSpec, isBridged, parseNetworkMode } from "../oci";
 import {
   allContainerSpecs,
   allContainers,
@@ -37,8 +37,8 @@ export async function listContainers(context: Context, all: boolean): Promise<Li
     get networks(): string[] {
       names ??= networkNames(db);
       const { id, spec } = this as unknown as ListedContainer;
-      const { kind } = parseNetworkMode(spec.HostConfig.NetworkMode);
-      return kind === "bridge" || kind === "default" ? (names.get(id) ?? []) : [kind];
+      const mode = parseNetworkMode(spec.HostConfig.NetworkMode);
+      return isBridged(mode) ? (names.get(id) ?? []) : [mode.kind];
     },
     get openPorts(): OpenPort[] {
       const { id, status } = this as unknown as ContainerRow;

@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, statSync } from "node:fs";
-import { type Context, makePrivateDirectory, makeRuntimeDirectory, tryLock } from "../state";
+import { closeSync } from "node:fs";
+import { type Context, isStillAt, makePrivateDirectory, makeRuntimeDirectory, tryLock } from "../state";
 import { runDirectory } from "./places";
 
 /**
@@ -12,12 +12,7 @@ export function lockContainer(context: Context, id: string): number | null {
   for (;;) {
     makePrivateDirectory(directory, context.uid, "XDG_RUNTIME_DIR");
     const fd = tryLock(directory);
-    if (fd === null || isStillThere(fd, directory)) return fd;
+    if (fd === null || isStillAt(directory, fd)) return fd;
     closeSync(fd); // another process removed it between the two calls
   }
-}
-
-function isStillThere(fd: number, path: string): boolean {
-  const now = statSync(path, { throwIfNoEntry: false });
-  return now !== undefined && now.ino === fstatSync(fd).ino;
 }

@@ -2,12 +2,12 @@
  * What the default network is made by: netd, where the kernel has what it needs, else pasta, else slirp4netns. What works is tried once
  * a boot and remembered.
  */
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError, reasonOf } from "../error";
 import { callHelper, HelperError, type NetdFeatures } from "../helper";
 import type { NetworkMode } from "../oci";
-import { type Context, makePrivateDirectory } from "../state";
+import { type Context, makePrivateDirectory, replaceFile } from "../state";
 
 export type NetworkDriver = {
   name: "netd" | "pasta" | "slirp4netns" | "none";
@@ -69,8 +69,7 @@ function readRemembered(path: string): Remembered | null {
 function remember(context: Context, path: string, value: Remembered): void {
   try {
     makePrivateDirectory(context.paths.cache, context.uid, "XDG_CACHE_HOME");
-    writeFileSync(`${path}.${process.pid}`, JSON.stringify(value), { mode: 0o600 });
-    renameSync(`${path}.${process.pid}`, path);
+    replaceFile(path, JSON.stringify(value));
   } catch {
     // tried again at the next start
   }

@@ -1,6 +1,6 @@
 /** `NetworkSettings` of `GET /containers/{id}/json`: how a container is connected now. */
 import { DEFAULT_NETWORK, type Endpoint, endpointId, endpointsOf, gatewayOf, prefixOf } from "../network";
-import { type ContainerSpec, type PortBinding, parseNetworkMode } from "../oci";
+import { type ContainerSpec, isBridged, type PortBinding, parseNetworkMode } from "../oci";
 import type { ContainerRow, Context } from "../state";
 import { openPorts } from "./ports";
 
@@ -32,13 +32,12 @@ export function networkSettings(
   pid: number,
 ): Record<string, unknown> {
   const endpoints = endpointsOf(context, row.id);
-  const { kind } = parseNetworkMode(spec.HostConfig.NetworkMode);
-  const isConnected = kind === "bridge" || kind === "default";
-  const networks = isConnected
+  const mode = parseNetworkMode(spec.HostConfig.NetworkMode);
+  const networks = isBridged(mode)
     ? endpoints.map((each) => [each.network.name, endpointJson(row, spec, each)] as const)
-    : kind === "container"
+    : mode.kind === "container"
       ? []
-      : [[kind, NO_ENDPOINT] as const];
+      : [[mode.kind, NO_ENDPOINT] as const];
   const first = endpoints.find(({ network }) => network.name === DEFAULT_NETWORK);
   return {
     Bridge: "",

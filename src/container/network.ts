@@ -5,7 +5,13 @@
 import { closeSync } from "node:fs";
 import { EngineError } from "../error";
 import type { RunRequest } from "../helper";
-import { type ContainerSpec, type NetworkMode, type NetworkNamespace, parseNetworkMode } from "../oci";
+import {
+  type ContainerSpec,
+  isBridged,
+  type NetworkMode,
+  type NetworkNamespace,
+  parseNetworkMode,
+} from "../oci";
 import type { ContainerRow, Context } from "../state";
 import { openAlive } from "./alive";
 import {
@@ -162,10 +168,8 @@ export async function withNetworkOwner(context: Context, spec: ContainerSpec): P
  */
 export async function keptNetwork(context: Context, spec: ContainerSpec): Promise<(id: string) => void> {
   const mode = parseNetworkMode(spec.HostConfig.NetworkMode);
-  if (mode.kind !== "default" && mode.kind !== "bridge") return () => {};
+  if (!isBridged(mode)) return () => {};
   const { chosenMode } = await import("./network-driver");
   if ((await chosenMode(context, mode)).kind !== "bridge") return () => {};
-  const { keepWanted, wantedEndpoints } = await import("./bridge");
-  const wanted = wantedEndpoints(context, null, spec) ?? [];
-  return (id) => keepWanted(context, id, wanted);
+  return (await import("./bridge")).keptEndpoints(context, spec);
 }

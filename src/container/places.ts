@@ -16,6 +16,16 @@ export function exitFile(context: Context, id: string): string {
   return join(containerDirectory(context, id), "exit.json");
 }
 
+/** How it is connected: what its supervisor tells netd, `native/PROTOCOL.md`. */
+export function networkPlanFile(context: Context, id: string): string {
+  return join(runDirectory(context, id), "network.json");
+}
+
+/** The published ports that are open. */
+export function portsFile(context: Context, id: string): string {
+  return join(runDirectory(context, id), "ports.json");
+}
+
 export function logFile(context: Context, id: string): string {
   return join(containerDirectory(context, id), `${id}-json.log`);
 }

@@ -1,11 +1,10 @@
 /** Published ports: what is asked for, what is taken, and how it is shown. */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { EngineError } from "../error";
 import type { LivePort, PortPlan } from "../helper";
 import { type ContainerSpec, formatPlace, parseHostPort, parsePort } from "../oci";
 import type { Context } from "../state";
-import { runDirectory } from "./places";
+import { portsFile } from "./places";
 
 const PORTS_LIMIT = 1000; // more would not fit into what netd is told of a container
 
@@ -54,7 +53,6 @@ export function publishes(spec: ContainerSpec): boolean {
  * @throws `invalid` for what cannot be read, `unsupported` with the setting that would allow it
  */
 export function checkPorts(context: Context, spec: ContainerSpec): void {
-  if (!publishes(spec)) return;
   const plans = portPlans(spec);
   refuseTwice(plans);
   const lowest = Math.min(...plans.map(({ hostLast }) => hostLast || Number.POSITIVE_INFINITY));
@@ -109,7 +107,7 @@ export type OpenPort = LivePort & { hostAddress: string };
 export function openPorts(context: Context, id: string): OpenPort[] {
   let live: LivePort[];
   try {
-    live = JSON.parse(readFileSync(join(runDirectory(context, id), "ports.json"), "utf8"));
+    live = JSON.parse(readFileSync(portsFile(context, id), "utf8"));
   } catch {
     return []; // nothing is published, or it has just ended
   }

@@ -14,7 +14,15 @@ import { maxOpenFiles } from "./limits";
 import { lockContainer } from "./lock";
 import { randomId } from "./name";
 import { type NetworkRequests, type NetworkStart, networkFor, withNetworkOwner } from "./network";
-import { containerDirectory, exitFile, logFile, ownExecutable, runDirectory } from "./places";
+import {
+  containerDirectory,
+  exitFile,
+  logFile,
+  networkPlanFile,
+  ownExecutable,
+  portsFile,
+  runDirectory,
+} from "./places";
 import { runtimeProgram } from "./runtime";
 import { SECCOMP_ANNOTATION } from "./seccomp-cache";
 import { seccompFor } from "./security";
@@ -136,8 +144,8 @@ async function launch(
     if (seccomp) config.annotations[SECCOMP_ANNOTATION] = seccomp.digest;
     writeFileSync(join(directory, "config.json"), encodeConfig(config, seccomp), { mode: 0o600 });
     rmSync(exitFile(context, id), { force: true });
-    for (const name of ["ports.json", "network.json"]) // of a life before, which may have had other networks
-      rmSync(join(runDirectory(context, id), name), { force: true });
+    // of a life before, which may have had other networks
+    for (const path of [portsFile(context, id), networkPlanFile(context, id)]) rmSync(path, { force: true });
     const requests = connected(context, start, commit);
     unfinished?.done();
     return {

@@ -1,8 +1,9 @@
 /** The processes of a container, as the host's ps shows them. */
-import { closeSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { EngineError } from "../error";
 import type { ContainerRow, Context } from "../state";
 import { notRunning, openAlive } from "./alive";
+import { processesByContainer } from "./processes";
 
 /** Titles, and a row of texts for each process; the last column may hold blanks. */
 export type ProcessTable = { titles: string[]; processes: string[][] };
@@ -47,45 +48,11 @@ function cells(line: string, columns: number): string[] {
   return [...words.slice(0, columns - 1), words.slice(columns - 1).join(" ")];
 }
 
-/** Pids, in our own numbering, of the processes in the container's pid namespace or in one below it. */
+/** Pids, in our own numbering, of the container's processes. */
 function pidsOf(context: Context, row: ContainerRow): Set<number> {
   const alive = openAlive(context, row);
   if (!alive) throw notRunning("list processes", row);
-  try {
-    const wanted = namespaceOf(alive.pid);
-    const shared = wanted === namespaceOf("self"); // --pid host: then only its own children are its processes
-    const parents = new Map<number, number>();
-    const found = new Set<number>([alive.pid]);
-    for (const name of readdirSync("/proc")) {
-      const pid = Number(name);
-      if (!Number.isInteger(pid)) continue;
-      if (!shared && namespaceOf(pid) === wanted) found.add(pid);
-      parents.set(pid, parentOf(pid));
-    }
-    for (const pid of parents.keys()) if (descends(pid, found, parents)) found.add(pid);
-    return found;
-  } finally {
-    closeSync(alive.pidfd);
-  }
-}
-
-function namespaceOf(pid: number | "self"): string | null {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/pid`);
-  } catch {
-    return null; // it has ended, or is another user's
-  }
-}
-
-function parentOf(pid: number): number {
-  try {
-    return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
-}
-
-function descends(pid: number, found: ReadonlySet<number>, parents: ReadonlyMap<number, number>): boolean {
-  for (let each = pid; each > 0; each = parents.get(each) ?? 0) if (found.has(each)) return true;
-  return false;
+  closeSync(alive.pidfd);
+  const processes = processesByContainer(new Map([[row.id, alive.pid]])).get(row.id) ?? [];
+  return new Set(processes.map(({ pid }) => pid));
 }

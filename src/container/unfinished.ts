@@ -3,10 +3,10 @@
  * id, which goes when rows and files agree again. Whoever works holds the lock of its note: a note that nobody holds is of one that was killed, and
  * the next writer clears what it names, without looking at every container.
  */
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { flock, LOCK_EX, LOCK_NB } from "../helper";
-import { type Context, containersByIdPrefix, makePrivateDirectory } from "../state";
+import { type Context, containersByIdPrefix, isStillAt, makePrivateDirectory } from "../state";
 import { containerDirectory, runDirectory } from "./places";
 import { removeTrees } from "./trees";
 
@@ -42,11 +42,6 @@ export function noteUnfinished(context: Context, id: string): Unfinished {
       close,
     };
   }
-}
-
-/** Is the file that `fd` has open the one that has this name? */
-function isStillAt(path: string, fd: number): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
 }
 
 function openNote(context: Context, path: string): number {

@@ -1,13 +1,11 @@
 /** A container's network by slirp4netns or pasta, where they are installed: their options, and the ports that they forward. */
-import { renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { EngineError } from "../error";
 import type { LivePort, PortPlan } from "../helper";
 import type { ContainerSpec } from "../oci";
-import type { Context } from "../state";
+import { type Context, replaceFile } from "../state";
 import { hostFilesOf, reachableNameServers, type Surroundings, writeHostFiles } from "./files";
 import type { NetworkRequests } from "./network";
-import { containerDirectory, runDirectory } from "./places";
+import { containerDirectory, portsFile } from "./places";
 import { portPlans } from "./ports";
 
 type Kind = "slirp4netns" | "pasta";
@@ -225,7 +223,5 @@ async function tryPort(protocol: "tcp" | "udp", address: string, port: number): 
 }
 
 function writePorts(context: Context, id: string, ports: readonly LivePort[]): void {
-  const path = join(runDirectory(context, id), "ports.json");
-  writeFileSync(`${path}.new`, JSON.stringify(ports), { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  replaceFile(portsFile(context, id), JSON.stringify(ports));
 }

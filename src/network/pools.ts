@@ -7,7 +7,6 @@ import { EngineError } from "../error";
 import {
   type Address,
   bitsOf,
-  type Family,
   lastOf,
   overlaps,
   parseAddress,
@@ -172,9 +171,4 @@ function parseResolvers(text: string): Subnet[] {
     const parsed = address === undefined ? null : parseAddress(address);
     return parsed ? [subnetOf(parsed, bitsOf(parsed.family))] : [];
   });
-}
-
-/** The pools of one family. */
-export function ofFamily(pools: readonly Pool[], family: Family): Pool[] {
-  return pools.filter(({ base }) => base.family === family);
 }

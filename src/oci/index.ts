@@ -42,10 +42,7 @@ export {
   readImageConfig,
 } from "./image-config";
 export { assertIsImage, type Index, type Manifest, readManifest } from "./manifest";
-export {
-  type NetworkMode,
-  parseNetworkMode,
-} from "./network-mode";
+export { isBridged, type NetworkMode, parseNetworkMode } from "./network-mode";
 export { type ResolvedUser, resolveUser } from "./passwd";
 export {
   choosePlatform,

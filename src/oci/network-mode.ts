@@ -13,6 +13,11 @@ export type NetworkMode =
   | { kind: "ns"; path: string }
   | { kind: "slirp4netns" | "pasta"; options: string[] };
 
+/** Is it on networks of proa's own, or would be where that can work? */
+export function isBridged(mode: NetworkMode): mode is Extract<NetworkMode, { kind: "default" | "bridge" }> {
+  return mode.kind === "default" || mode.kind === "bridge";
+}
+
 /** @throws `invalid` */
 export function parseNetworkMode(text: string): NetworkMode {
   const cut = text.indexOf(":");

@@ -1,7 +1,7 @@
 /**
  * Liveness. A supervisor holds flock(LOCK_EX) on its run directory for as long as it lives: the lock, not a pid, says that a container runs.
  */
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
 import { flock, LOCK_EX, LOCK_NB, LOCK_SH } from "../helper";
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY;
@@ -19,6 +19,11 @@ export function tryLock(directory: string): number | null {
   }
   closeSync(fd);
   return null;
+}
+
+/** Is what `fd` has open the one that has this name? A lock on one that another process has taken away says nothing. */
+export function isStillAt(path: string, fd: number): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
 }
 
 /** Does a process hold the lock of `directory`? No directory, no process. */

@@ -1,6 +1,8 @@
 /** The schema, one step a version (`PRAGMA user_version`). A step that has been released is never edited. */
 import { imageSchema } from "./schema-images";
+import { lifeSchema } from "./schema-life";
 import { networkSchema } from "./schema-networks";
+import { volumeSchema } from "./schema-volumes";
 
 const containerSchema = `
 CREATE TABLE container (
@@ -26,4 +28,9 @@ CREATE TABLE container_spec (
 ) STRICT, WITHOUT ROWID;
 `;
 
-export const migrations: string[] = [[containerSchema, ...imageSchema].join("\n"), networkSchema.join("\n")];
+export const migrations: string[] = [
+  [containerSchema, ...imageSchema].join("\n"),
+  networkSchema.join("\n"),
+  lifeSchema.join("\n"),
+  volumeSchema.join("\n"),
+];

@@ -1,17 +1,8 @@
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../error";
 import { callHelper, type Features, HelperError } from "../helper";
-import { type Context, makePrivateDirectory } from "../state";
+import { type Context, makePrivateDirectory, replaceFile } from "../state";
 import { fuseOverlayfsDriver, fuseOverlayfsProgram } from "./_fuse-overlayfs";
 import { overlayDriver } from "./_overlay";
 import { makeMappedDirectory } from "./_owner";
@@ -88,9 +79,7 @@ function readRemembered(path: string): Remembered | null {
 function remember(path: string, value: Remembered): void {
   try {
     mkdirSync(join(path, ".."), { recursive: true, mode: 0o700 });
-    const temporary = `${path}.${process.pid}`;
-    writeFileSync(temporary, JSON.stringify(value), { mode: 0o600 });
-    renameSync(temporary, path);
+    replaceFile(path, JSON.stringify(value));
   } catch {
     // only costs the next command another look
   }

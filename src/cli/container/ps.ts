@@ -8,7 +8,7 @@ import {
 import { EngineError } from "../../error";
 import { filterFlag, rowFlags } from "../_flags";
 import type { App } from "../app";
-import { type Filters, hasLabel, parseFilters, passesFilters } from "../output/filter";
+import { type Filters, hasLabel, matchesName, parseFilters, passesFilters } from "../output/filter";
 import { type Field, formatRows } from "../output/format";
 import { humanDuration, localTime, timeAgo } from "../output/time";
 import { defineCommand } from "../tree";
@@ -172,7 +172,7 @@ async function testsFor(app: App, filters: Filters): Promise<(row: ListedContain
     (ports.get(value) ?? []).some((port) => all.includes(port));
   return (row) => ({
     id: (value) => row.id.startsWith(value),
-    name: (value) => matches(row.name, value),
+    name: (value) => matchesName(row.name, value),
     status: (value) => row.status === value,
     exited: (value) => row.status === "exited" && row.exit_code === Number(value),
     label: (value) => hasLabel(row.spec.Labels, value),
@@ -183,15 +183,6 @@ async function testsFor(app: App, filters: Filters): Promise<(row: ListedContain
     before: () => before !== undefined && row.created_ms < before,
     since: () => since !== undefined && row.created_ms > since,
   });
-}
-
-/** docker takes the value as a regular expression that may match anywhere. */
-function matches(name: string, value: string): boolean {
-  try {
-    return new RegExp(value).test(name);
-  } catch (error) {
-    throw new EngineError("invalid", "filter", `name=${value}`, error);
-  }
 }
 
 function isFrom(row: ListedContainer, image: string): boolean {

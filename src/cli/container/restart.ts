@@ -1,8 +1,9 @@
-import { findContainer, signalNumber, specOf, startDetached, stopContainers } from "../../container";
+import { findContainer, specOf, startDetached, stopContainers } from "../../container";
 import type { ContainerRow } from "../../state";
 import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
 import { sourceOf } from "./_source";
+import { stopArgs, stopOptionsFrom } from "./_stop-options";
 
 export const command = defineCommand({
   meta: {
@@ -15,30 +16,17 @@ export const command = defineCommand({
     seeAlso: ["proa-stop(1)", "proa-start(1)"],
   },
   args: {
-    signal: {
-      type: "string",
-      alias: "s",
-      valueHint: "SIGNAL",
-      value: "signal",
-      description: "Signal to send in place of the container's own",
-    },
-    timeout: {
-      type: "int",
-      alias: "t",
-      hiddenNames: ["time"],
-      valueHint: "SECONDS",
-      description: "Seconds until it is killed; negative: never",
-    },
+    ...stopArgs,
     container: { type: "positional", rest: true, value: "container", description: "Name or id" },
   },
   async run({ app, args }) {
     const { context, io } = app;
-    const signal = args.signal === undefined ? undefined : signalNumber(args.signal);
+    const options = stopOptionsFrom(args);
     const found = new Map<string, ContainerRow>(); // by what was typed
     const status = await forEachTarget(io, args.container, async (name) => {
       found.set(name, await findContainer(context, "restart", name));
     });
-    stopContainers(context, [...found.values()], { signal, timeoutSeconds: args.timeout });
+    stopContainers(context, [...found.values()], options);
     let failed = false;
     const restarted = await forEachTarget(io, [...found.keys()], async (name) => {
       const row = await findContainer(context, "restart", name);

@@ -1,5 +1,5 @@
 import { findContainer, removeContainers } from "../../container";
-import { EngineError } from "../../error";
+import { isNotFound } from "../../error";
 import { type ContainerRow, withReserve } from "../../state";
 import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
@@ -29,8 +29,7 @@ export const command = defineCommand({
       try {
         found.set(name, await withReserve(context, () => findContainer(context, "remove container", name)));
       } catch (error) {
-        const isGone = error instanceof EngineError && error.code === "not-found";
-        if (!args.force || !isGone) throw error;
+        if (!args.force || !isNotFound(error)) throw error;
       }
     });
     const rows = [...new Map([...found.values()].map((row) => [row.id, row])).values()];

@@ -1,7 +1,8 @@
-import { findContainer, signalNumber, stopContainers } from "../../container";
+import { findContainer, stopContainers } from "../../container";
 import type { ContainerRow } from "../../state";
 import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
+import { stopArgs, stopOptionsFrom } from "./_stop-options";
 
 export const command = defineCommand({
   meta: {
@@ -15,24 +16,11 @@ export const command = defineCommand({
     seeAlso: ["proa-start(1)", "proa-kill(1)", "proa-rm(1)"],
   },
   args: {
-    signal: {
-      type: "string",
-      alias: "s",
-      valueHint: "SIGNAL",
-      value: "signal",
-      description: "Signal to send in place of the container's own",
-    },
-    timeout: {
-      type: "int",
-      alias: "t",
-      hiddenNames: ["time"],
-      valueHint: "SECONDS",
-      description: "Seconds until it is killed; negative: never",
-    },
+    ...stopArgs,
     container: { type: "positional", rest: true, value: "running-container", description: "Name or id" },
   },
   async run({ app, args }) {
-    const signal = args.signal === undefined ? undefined : signalNumber(args.signal);
+    const options = stopOptionsFrom(args);
     const found: [string, ContainerRow][] = [];
     const status = await forEachTarget(app.io, args.container, async (name) => {
       found.push([name, await findContainer(app.context, "stop", name)]);
@@ -40,7 +28,7 @@ export const command = defineCommand({
     stopContainers(
       app.context,
       found.map(([, row]) => row),
-      { signal, timeoutSeconds: args.timeout },
+      options,
     );
     for (const [name] of found) app.io.stdout.write(`${name}\n`);
     return status;

@@ -1,7 +1,7 @@
 import { EngineError } from "../../error";
 import { type ImageSummary, listImages } from "../../image";
 import { filterFlag, rowFlags } from "../_flags";
-import { hasLabel, parseFilters, passesFilters } from "../output/filter";
+import { hasLabel, isTrue, parseFilters, passesFilters } from "../output/filter";
 import { type Field, formatRows } from "../output/format";
 import { imageSize } from "../output/size";
 import { localTime, timeAgo } from "../output/time";
@@ -128,7 +128,7 @@ function testsFor(line: Line, images: ImageSummary[]): Record<string, (value: st
   return {
     before: (value) => line.createdMs < createdOf(value),
     since: (value) => line.createdMs > createdOf(value),
-    dangling: (value) => (line.tags.length === 0) === truth(value),
+    dangling: (value) => (line.tags.length === 0) === isTrue("dangling", value),
     label: (value) => hasLabel(line.labels, value),
     reference: (value) => matchesName(line, value),
   };
@@ -139,10 +139,4 @@ function isIdOf(id: string, text: string): boolean {
     /^(sha256:)?[0-9a-f]{6,}$/.test(text) &&
     id.slice("sha256:".length).startsWith(text.replace("sha256:", ""))
   );
-}
-
-function truth(value: string): boolean {
-  if (/^(1|t|true)$/i.test(value)) return true;
-  if (/^(0|f|false)$/i.test(value)) return false;
-  throw new EngineError("invalid", "filter", `dangling=${value}`, "expected true or false");
 }

@@ -1,5 +1,5 @@
 import { listContainers } from "../../container";
-import { EngineError } from "../../error";
+import { isNotFound } from "../../error";
 import { removeImage } from "../../image";
 import { withReserve } from "../../state";
 import { forEachTarget } from "../report";
@@ -36,8 +36,7 @@ export const command = defineCommand({
           .map((each) => `${each.kind === "untagged" ? "Untagged" : "Deleted"}: ${each.name}`)
           .join("\n");
       } catch (error) {
-        const isGone = error instanceof EngineError && error.code === "not-found";
-        if (!args.force || !isGone) throw error;
+        if (!args.force || !isNotFound(error)) throw error;
         return undefined;
       }
     });

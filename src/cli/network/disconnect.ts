@@ -1,5 +1,5 @@
 import { disconnectContainer, findContainer } from "../../container";
-import { EngineError } from "../../error";
+import { isNotFound } from "../../error";
 import { findNetwork } from "../../network";
 import { defineCommand } from "../tree";
 
@@ -27,8 +27,7 @@ export const command = defineCommand({
       const container = await findContainer(app.context, what, args.container);
       await disconnectContainer(app.context, container, network, args.force);
     } catch (error) {
-      const isGone = error instanceof EngineError && error.code === "not-found";
-      if (!args.force || !isGone) throw error;
+      if (!args.force || !isNotFound(error)) throw error;
     }
   },
 });

@@ -1,4 +1,4 @@
-import { EngineError } from "../../error";
+import { isNotFound } from "../../error";
 import { findNetwork } from "../../network";
 import { defineCommand } from "../tree";
 
@@ -21,7 +21,7 @@ export const command = defineCommand({
       findNetwork(app.context, "look for network", args.network);
       return 0;
     } catch (error) {
-      if (error instanceof EngineError && error.code === "not-found") return 1;
+      if (isNotFound(error)) return 1;
       throw error;
     }
   },

@@ -3,7 +3,7 @@ import { isPermanent, listNetworks, usersOf } from "../../network";
 import type { Context, Network } from "../../state";
 import { filterFlag, rowFlags } from "../_flags";
 import { timeOf } from "../_moment";
-import { type Filters, hasLabel, parseFilters, passesFilters } from "../output/filter";
+import { type Filters, hasLabel, isTrue, matchesName, parseFilters, passesFilters } from "../output/filter";
 import { type Field, formatRows } from "../output/format";
 import { localTime } from "../output/time";
 import { defineCommand } from "../tree";
@@ -86,13 +86,13 @@ function testsFor(context: Context, filters: Filters): (network: Network) => Tes
   const until = filters.get("until")?.map((value) => timeOf("filter until", value, context.now())) ?? [];
   return (network) => ({
     id: (value) => network.id.startsWith(value),
-    name: (value) => matches(network.name, value),
+    name: (value) => matchesName(network.name, value),
     driver: (value) => network.driver === value,
     scope: (value) => value === "local",
     type: (value) => isPermanent(network) === (value === "builtin"),
     label: (value) => hasLabel(network.labels, value),
     "label!": (value) => !hasLabel(network.labels, value),
-    dangling: (value) => isDangling(context, network) === truth(value),
+    dangling: (value) => isDangling(context, network) === isTrue("dangling", value),
     until: () => !isPermanent(network) && until.every((time) => network.createdMs < time),
   });
 }
@@ -100,19 +100,4 @@ function testsFor(context: Context, filters: Filters): (network: Network) => Tes
 /** A network of a user's that no container is set up to be in. */
 function isDangling(context: Context, network: Network): boolean {
   return !isPermanent(network) && usersOf(context, network).length === 0;
-}
-
-/** docker takes the value as a regular expression that may match anywhere. */
-function matches(name: string, value: string): boolean {
-  try {
-    return new RegExp(value).test(name);
-  } catch (error) {
-    throw new EngineError("invalid", "filter", `name=${value}`, error);
-  }
-}
-
-function truth(value: string): boolean {
-  if (/^(1|t|true)$/i.test(value)) return true;
-  if (/^(0|f|false)$/i.test(value)) return false;
-  throw new EngineError("invalid", "filter", `dangling=${value}`, "expected true or false");
 }

@@ -1,5 +1,5 @@
 import { findContainer, listContainers, reloadNetworks } from "../../container";
-import { parseNetworkMode } from "../../oci";
+import { isBridged, parseNetworkMode } from "../../oci";
 import { usageError } from "../args";
 import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
@@ -8,7 +8,7 @@ export const command = defineCommand({
   meta: {
     description: "Make the connections of running containers again",
     details:
-      "Interfaces, addresses, routes and published ports that are missing come back; what is there is not touched. The ids are printed.",
+      "Interfaces, addresses and routes are taken down and made anew, so that what the container has done to them is undone; published ports stay open. The ids are printed.",
     examples: [{ command: "proa network reload --all", does: "those of every container that runs" }],
     seeAlso: ["proa-network-connect(1)"],
   },
@@ -32,7 +32,7 @@ export const command = defineCommand({
         ? args.container
         : (await listContainers(context, false))
             .slice(0, args.latest ? 1 : undefined)
-            .filter(({ spec }) => args.latest || isConnectable(spec.HostConfig.NetworkMode))
+            .filter(({ spec }) => args.latest || isBridged(parseNetworkMode(spec.HostConfig.NetworkMode)))
             .map(({ id }) => id);
     return forEachTarget(io, names, async (name) => {
       const row = await findContainer(context, "reload networks of container", name);
@@ -41,8 +41,3 @@ export const command = defineCommand({
     });
   },
 });
-
-function isConnectable(mode: string): boolean {
-  const { kind } = parseNetworkMode(mode);
-  return kind === "default" || kind === "bridge";
-}

@@ -1,5 +1,5 @@
 import { listContainers } from "../../container";
-import { EngineError } from "../../error";
+import { isNotFound } from "../../error";
 import { findNetwork, removeNetwork } from "../../network";
 import { withReserve } from "../../state";
 import { forEachTarget } from "../report";
@@ -34,8 +34,7 @@ export const command = defineCommand({
         );
         return name;
       } catch (error) {
-        const isGone = error instanceof EngineError && error.code === "not-found";
-        if (!args.force || !isGone) throw error;
+        if (!args.force || !isNotFound(error)) throw error;
         return undefined;
       }
     });

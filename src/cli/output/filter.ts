@@ -1,3 +1,4 @@
+import { EngineError } from "../../error";
 import { usageError } from "../args";
 import { didYouMean } from "../suggest";
 
@@ -51,4 +52,20 @@ export function hasLabel(labels: Readonly<Record<string, string>>, wanted: strin
   if (equals < 0) return Object.hasOwn(labels, wanted);
   const key = wanted.slice(0, equals);
   return Object.hasOwn(labels, key) && labels[key] === wanted.slice(equals + 1);
+}
+
+/** docker takes the value as a regular expression that may match anywhere. */
+export function matchesName(name: string, value: string): boolean {
+  try {
+    return new RegExp(value).test(name);
+  } catch (error) {
+    throw new EngineError("invalid", "filter", `name=${value}`, error);
+  }
+}
+
+/** The value of a filter that is so or not, in Go's spellings. Throws `invalid`. */
+export function isTrue(key: string, value: string): boolean {
+  if (/^(1|t|true)$/i.test(value)) return true;
+  if (/^(0|f|false)$/i.test(value)) return false;
+  throw new EngineError("invalid", "filter", `${key}=${value}`, "expected true or false");
 }

@@ -1,5 +1,5 @@
 import { describeNetwork, findContainer, inspectContainer } from "../../container";
-import { EngineError } from "../../error";
+import { EngineError, isNotFound } from "../../error";
 import { findImage, inspectImage } from "../../image";
 import { findNetwork } from "../../network";
 import type { Context } from "../../state";
@@ -51,8 +51,4 @@ async function documentOf({ context }: App, name: string, type: Type | undefined
     }
   }
   throw new EngineError("not-found", "inspect", name, "no such container, image or network", { exitCode: 1 });
-}
-
-function isNotFound(error: unknown): boolean {
-  return error instanceof EngineError && error.code === "not-found";
 }
