@@ -109,13 +109,14 @@ while True: s.accept()[0].close()
     watching.kill();
   });
 
-  test("a container that goes resets what it had open", async () => {
+  test("a container that goes ends what it had open", async () => {
     await sleeping("leaves", "--network", "proa:host-loopback");
     const watching = engine.start(["exec", "leaves", ...peer("client", HOST[4], port[4], "watch left")]);
     await watching.stdout.getReader().read();
     await engine.ok(["rm", "-f", "leaves"]);
     await watching.exited;
-    expect(await asked<string>(HOST[4], port[4], "end-of left")).toBe("reset");
+    // its process was killed: as without a network between, the kernel says FIN, or RST where something was left unread
+    expect(await asked<string>(HOST[4], port[4], "end-of left")).toBeOneOf(["reset", "end of file"]);
   });
 
   test("what netd had open when it is killed ends with a reset, as nothing else would tell that data is missing", async () => {
@@ -186,18 +187,21 @@ describe.skipIf(netMissing !== null)(`tcp with few descriptors${why}`, () => {
       { env: { ...engine.sandbox.env }, stdio: ["ignore", "ignore", "inherit"] },
     );
     expect(await started.exited).toBe(0);
-    const many = engine.start(["exec", "-i", "few", ...peer("hold", HOST[4], Number(first), 2000)]);
-    const netd = processesOf(engine.sandbox).find(({ name }) => name === "proa-netd")?.pid ?? 0;
-    const open = () => readdirSync(`/proc/${netd}/fd`).length;
-    await waitUntil(() => open() > 96, { what: "netd to be full" });
+    await start(place, "caller", SLEEP, "--network", "proa:host-loopback"); // its own limit is the usual one
+    const netds = processesOf(engine.sandbox).filter(({ name }) => name === "proa-netd"); // and its factory of sockets
+    const open = () => Math.max(...netds.map(({ pid }) => readdirSync(`/proc/${pid}/fd`).length));
+    const cpu = () => netds.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0);
+    const idle = open();
+    const many = engine.start(["exec", "-i", "caller", ...peer("hold", HOST[4], Number(first), 2000)]);
+    await waitUntil(() => open() > idle + 30, { what: "netd to give one container all that it may have" });
     await Bun.sleep(2_000); // what it does then is what counts
-    expect([open() > 96, open() <= 128]).toEqual([true, true]);
-    const before = cpuSeconds(netd);
+    expect([open() > idle + 30, open() < 128]).toEqual([true, true]);
+    const before = cpu();
     await Bun.sleep(1_000);
-    expect(cpuSeconds(netd) - before).toBeLessThan(0.3);
+    expect(cpu() - before).toBeLessThan(0.3);
     many.kill("SIGKILL");
-    await engine.proa(["exec", "few", "pkill", "-9", "python3"]);
-    expect(await inside<unknown>(engine, "few", peer("client", HOST[4], Number(first), "many 20"))).toBe(20);
+    await engine.ok(["exec", "caller", "busybox", "killall", "-9", "python3"]);
+    expect(await inside<unknown>(engine, "caller", peer("client", HOST[4], Number(first), "many 20"))).toBe(20);
     child.kill();
     await removeAll(place);
   });
