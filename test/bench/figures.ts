@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { makeImage, processesOf, pushImage, type Registry, tinyImage } from "../harness";
 import { bigImage } from "./big-image";
 import type { BenchEngine } from "./engines";
+import { data, inARow, verbs } from "./life";
 import { type Contender, floorProgram, inTurn, type Medians, type Sample, timed } from "./measure";
 import { network } from "./network";
 
@@ -34,12 +35,12 @@ export type Figure = {
 const TINY = "tiny:latest";
 const FLOOR = "floor";
 
-function tiny(bench: Bench): string {
+export function tiny(bench: Bench): string {
   return `${bench.registry.host}/${TINY}`;
 }
 
 /** The tiny image's files as a plain directory, for the floor's overlay. */
-function tinyRoot(bench: Bench): string {
+export function tinyRoot(bench: Bench): string {
   const root = join(bench.scratch, "tiny");
   for (const name of ["bin", "dev", "proc", "sys", "etc", "tmp"])
     mkdirSync(join(root, name), { recursive: true });
@@ -54,25 +55,25 @@ function tinyRoot(bench: Bench): string {
 let serial = 0;
 
 /** A fresh directory for the floor's writable layer. */
-function layerDirectory(bench: Bench): string {
+export function layerDirectory(bench: Bench): string {
   const path = join(bench.scratch, `floor-${serial++}`);
   mkdirSync(path);
   return path;
 }
 
-const floorCommand = (...args: string[]) => ({
+export const floorCommand = (...args: string[]) => ({
   argv: [floorProgram(), ...args],
   env: { PATH: "/usr/bin:/bin" },
 });
 
 /** Clear the floor's writable layers, whose `work/work` even their owner may not enter. */
-function clearLayers(bench: Bench): void {
+export function clearLayers(bench: Bench): void {
   for (const name of readdirSync(bench.scratch).filter((each) => each.startsWith("floor-"))) {
     Bun.spawnSync(["sh", "-c", 'chmod -R u+rwx "$1"; rm -rf "$1"', "sh", join(bench.scratch, name)]);
   }
 }
 
-function row(figure: string, medians: Medians, goal: string): Row {
+export function row(figure: string, medians: Medians, goal: string): Row {
   const values: Record<string, number> = {};
   for (const [name, { ms }] of medians) if (name !== FLOOR) values[name] = ms;
   return { figure, unit: "ms", floor: medians.get(FLOOR)?.ms, values, goal };
@@ -330,7 +331,19 @@ const pull: Figure = {
   },
 };
 
-export const figures: readonly Figure[] = [run, exec, ps, images, memory, together, pull, network];
+export const figures: readonly Figure[] = [
+  run,
+  exec,
+  ps,
+  images,
+  memory,
+  together,
+  verbs,
+  inARow,
+  data,
+  pull,
+  network,
+];
 
 /** Every engine has the tiny image and has run it. A peer that does not work here is left out, with a warning. */
 export async function prepare(bench: Bench): Promise<void> {
