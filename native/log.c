@@ -1,31 +1,23 @@
-#include "log.h"
+#include "log_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "request.h"
 #include "util.h"
 
-#define PIECE_BYTES 16384                             /* of the container, in one record; as Docker's copier */
-#define RECORD_BYTES (PIECE_BYTES * 6 + 128)          /* \uXXXX for each byte, and the frame around them */
-#define BATCH_BYTES (256 << 10)                       /* records written by one write(2), at least two of them */
-#define BATCH_RECORDS 512
-
 struct log {
-	char *path;
-	uint64_t max_size, size, lost;
-	unsigned max_files;
-	int fd;                                       /* -1 while no file can be opened */
+	enum log_driver driver;
 	char time[40];                                /* of the chunk being added */
-	struct { char *data; size_t len; } partial[2]; /* an unended line of each stream; data is NULL when there is none */
-	char *batch;                                  /* mapped, BATCH_BYTES */
-	size_t batch_len, records;
-	uint16_t payload[BATCH_RECORDS];              /* bytes of the container in each record of the batch, less one */
+	struct { char *data; size_t len; bool more; } partial[2]; /* an unended line of each stream; data is NULL when there is none */
+	char *attributes;                             /* `,"attrs":{…}`, or "" */
+	char *loss_path;
+	uint64_t lost, told, before;                  /* told: what the file of loss_path says, with what lives BEFORE this one lost */
+	struct log_journal *journal;                  /* journald; else: */
+	struct log_file file;
 };
 
 static const char *const stream_name[] = { [LOG_STDOUT] = "stdout", [LOG_STDERR] = "stderr" };
@@ -120,86 +112,45 @@ static char *put_json(char *out, const unsigned char *data, size_t len)
 	return out;
 }
 
-static void batch_write(struct log *log)
+static size_t encode_json(const struct log *log, const struct log_record *record, char *start)
 {
-	size_t done = 0;
-	ssize_t n;
-
-	if (log->batch_len == 0)
-		return;
-	while (log->fd >= 0 && done < log->batch_len) {
-		n = write(log->fd, log->batch + done, log->batch_len - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		done += (size_t)n;
-	}
-	if (done == log->batch_len) {
-		log->size += done;
-	} else {
-		/* The disk is full, or a limit reached: keep whole records only. A record holds exactly one newline. */
-		size_t whole = 0, kept = 0;
-		const char *end;
-		while (whole < done && (end = memchr(log->batch + whole, '\n', done - whole)) != NULL) {
-			whole = (size_t)(end - log->batch) + 1;
-			kept++;
-		}
-		if (done > whole && ftruncate(log->fd, (off_t)(log->size + whole)) < 0)
-			whole = done; /* a torn record stays; the next log_open() cuts it off if it is the last */
-		log->size += whole;
-		for (size_t i = kept; i < log->records; i++)
-			log->lost += log->payload[i] + 1u;
-	}
-	log->batch_len = log->records = 0;
-}
-
-static int open_file(struct log *log)
-{
-	log->fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return log->fd < 0 ? -errno : 0;
-}
-
-static void rotate(struct log *log)
-{
-	batch_write(log);
-	if (log->fd >= 0)
-		close(log->fd);
-	for (unsigned i = log->max_files - 1; i >= 1; i--) {
-		autofree char *to = xasprintf("%s.%u", log->path, i);
-		autofree char *from = i == 1 ? xstrdup(log->path) : xasprintf("%s.%u", log->path, i - 1);
-		rename(from, to);
-	}
-	unlink(log->path); /* still there where one file is kept, or the rename failed */
-	open_file(log);
-	log->size = 0;
-}
-
-/* Add one record of at most PIECE_BYTES. */
-static void add_record(struct log *log, enum log_stream stream, const unsigned char *data, size_t len)
-{
-	if (log->records == BATCH_RECORDS || BATCH_BYTES - log->batch_len < RECORD_BYTES)
-		batch_write(log);
-	if (log->fd < 0 && open_file(log) == 0)
-		log->size = (uint64_t)lseek(log->fd, 0, SEEK_END);
-
-	char *start = log->batch + log->batch_len;
 	char *out = put(start, "{\"log\":\"");
-	out = put_json(out, data, len);
-	out = put(out, "\",\"stream\":\"");
-	out = put(out, stream_name[stream]);
-	out = put(out, "\",\"time\":\"");
-	out = put(out, log->time);
-	out = put(out, "\"}\n");
 
-	size_t record = (size_t)(out - start);
-	uint64_t before = log->size + log->batch_len;
-	if (log->max_size > 0 && before > 0 && before + record > log->max_size) {
-		rotate(log);
-		memmove(log->batch, start, record);
+	out = put_json(out, record->data, record->len);
+	out = put(out, "\",\"stream\":\"");
+	out = put(out, stream_name[record->stream]);
+	out = put(out, "\"");
+	out = put(out, log->attributes);
+	out = put(out, ",\"time\":\"");
+	out = put(out, log->time);
+	out = put(out, "Z\"}\n");
+	return (size_t)(out - start);
+}
+
+static size_t encode_k8s(const struct log *log, const struct log_record *record, char *start)
+{
+	char *out = put(start, log->time);
+
+	out = put(out, "+00:00 ");
+	out = put(out, stream_name[record->stream]);
+	out = put(out, record->ends ? " F " : " P ");
+	memcpy(out, record->data, record->len);
+	out += record->len;
+	if (!record->ends)
+		*out++ = '\n';
+	return (size_t)(out - start);
+}
+
+static void add_record(struct log *log, const struct log_record *record)
+{
+	if (log->journal) {
+		if (!log_journal_add(log->journal, record))
+			log->lost += record->len;
+		return;
 	}
-	log->payload[log->records++] = (uint16_t)(len - 1);
-	log->batch_len += record;
+	char *start = log_file_room(&log->file);
+	size_t len = log->driver == LOG_K8S_FILE ? encode_k8s(log, record, start) : encode_json(log, record, start);
+	log_file_add(&log->file, len, record->len);
 }
 
 /* Where to cut DATA so that no more than PIECE_BYTES come first and no character is cut in two. */
@@ -217,20 +168,29 @@ static size_t piece_length(const unsigned char *data)
 
 /*
  * Add a line in records of PIECE_BYTES, the last of which also holds the newline. Of one that is not ENDED yet the last
- * PIECE_BYTES at most are left out. Return: bytes added.
+ * PIECE_BYTES at most are left out. *MORE: pieces of it have been added before, and have been when this returns. Return: bytes added.
  */
-static size_t add_line(struct log *log, enum log_stream stream, const unsigned char *data, size_t len, bool ended)
+static size_t add_line(struct log *log, enum log_stream stream, const unsigned char *data, size_t len, bool ended, bool *more)
 {
+	struct log_record record = { .stream = stream };
 	size_t done = 0;
 
 	while (len - done - (ended ? 1 : 0) > PIECE_BYTES) {
-		size_t piece = piece_length(data + done);
-		add_record(log, stream, data + done, piece);
-		done += piece;
+		record.data = data + done;
+		record.len = piece_length(data + done);
+		record.more = *more;
+		add_record(log, &record);
+		done += record.len;
+		*more = true;
 	}
 	if (!ended)
 		return done;
-	add_record(log, stream, data + done, len - done);
+	record.data = data + done;
+	record.len = len - done;
+	record.ends = true;
+	record.more = *more;
+	add_record(log, &record);
+	*more = false;
 	return len;
 }
 
@@ -242,7 +202,7 @@ static void stamp(struct log *log)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	size_t n = strftime(log->time, sizeof(log->time), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(log->time + n, sizeof(log->time) - n, ".%09ldZ", now.tv_nsec);
+	snprintf(log->time + n, sizeof(log->time) - n, ".%09ld", now.tv_nsec);
 }
 
 /* Keep what is behind DONE of LINE, allocated and now ours, as the unended line of STREAM. */
@@ -267,9 +227,29 @@ static size_t complete_partial(struct log *log, enum log_stream stream, const un
 
 	unsigned char *line = xrealloc(log->partial[stream].data, have + take);
 	memcpy(line + have, data, take);
-	size_t done = add_line(log, stream, line, have + take, end != NULL);
+	size_t done = add_line(log, stream, line, have + take, end != NULL, &log->partial[stream].more);
 	keep_partial(log, stream, line, done, have + take);
 	return take;
+}
+
+/* Have what was lost in the file that says so. */
+static void tell_loss(struct log *log)
+{
+	uint64_t lost = log->lost + log->file.lost;
+	char text[32];
+
+	if (lost == log->told)
+		return;
+	log->told = lost;
+	int len = snprintf(text, sizeof(text), "%llu\n", (unsigned long long)(log->before + lost));
+	write_file_atomically(AT_FDCWD, log->loss_path, text, (size_t)len, false);
+}
+
+static void flush(struct log *log)
+{
+	if (!log->journal)
+		log_file_flush(&log->file);
+	tell_loss(log);
 }
 
 void log_write(struct log *log, enum log_stream stream, const void *data, size_t len)
@@ -283,83 +263,135 @@ void log_write(struct log *log, enum log_stream stream, const void *data, size_t
 		const unsigned char *newline = memchr(at, '\n', (size_t)(end - at));
 		if (newline == NULL)
 			break;
-		add_line(log, stream, at, (size_t)(newline + 1 - at), true);
+		add_line(log, stream, at, (size_t)(newline + 1 - at), true, &log->partial[stream].more);
 		at = newline + 1;
 	}
 	if (at < end) {
-		at += add_line(log, stream, at, (size_t)(end - at), false);
+		at += add_line(log, stream, at, (size_t)(end - at), false, &log->partial[stream].more);
 		log->partial[stream].len = (size_t)(end - at);
 		log->partial[stream].data = xmalloc(log->partial[stream].len);
 		memcpy(log->partial[stream].data, at, log->partial[stream].len);
 	}
-	batch_write(log);
+	flush(log);
 }
 
-/* Cut off a record that a writer was killed, or ran out of disk, in the middle of. */
-static void cut_torn_record(struct log *log)
+static int parse_driver(const char *name, enum log_driver *out, struct err *err)
 {
-	off_t from = log->size > RECORD_BYTES ? (off_t)log->size - RECORD_BYTES : 0;
-	autoclose int fd = open(log->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	ssize_t n = fd < 0 ? -1 : pread(fd, log->batch, RECORD_BYTES, from);
+	static const char *const names[] = { [LOG_JSON_FILE] = "json-file", [LOG_K8S_FILE] = "k8s-file", [LOG_JOURNALD] = "journald" };
 
-	if (n <= 0 || log->batch[n - 1] == '\n')
-		return;
-	const char *newline = memrchr(log->batch, '\n', (size_t)n);
-	off_t keep = newline != NULL ? from + (newline - log->batch) + 1 : from;
-	if (ftruncate(log->fd, keep) == 0)
-		log->size = (uint64_t)keep;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(name, names[i]) == 0) {
+			*out = (enum log_driver)i;
+			return 0;
+		}
+	return err_setf(err, 0, "read request", "log", "no such driver: %s", name);
 }
 
-int log_open(const char *path, uint64_t max_size, unsigned max_files, struct log **out, struct err *err)
+int log_parse(json_t *object, const char *run_dir, struct log_options *out, struct err *err)
+{
+	json_int_t size, files;
+	const char *driver = "json-file";
+	int compress = 0, non_blocking = 0;
+
+	memset(out, 0, sizeof(*out));
+	if (json_is_null(object))
+		return 0;
+	out->run_dir = run_dir;
+	int r = request_unpack(object, err, "log", "{s:s,s:I,s:I,s?s,s?b,s?o,s?o,s?s,s?b,s?I!}", "path", &out->path, "maxSizeBytes", &size,
+			       "maxFiles", &files, "driver", &driver, "compress", &compress, "attributes", &out->attributes,
+			       "fields", &out->fields, "socket", &out->socket, "nonBlocking", &non_blocking, "bufferBytes",
+			       &out->buffer);
+	if (r == 0)
+		r = parse_driver(driver, &out->driver, err);
+	if (r < 0)
+		return r;
+	if (size < 0 || files < 1 || files > 1000 || out->buffer < 0)
+		return err_setf(err, 0, "read request", "log", "a size or number is out of range");
+	if (out->driver == LOG_JOURNALD && (!out->socket || !out->fields))
+		return err_setf(err, 0, "read request", "log", "journald without socket or fields");
+	out->max_size = (uint64_t)size;
+	out->max_files = (unsigned)files;
+	out->compress = compress;
+	out->non_blocking = non_blocking;
+	return 0;
+}
+
+/* `,"attrs":{…}` as each record has it. Return: 0 with *OUT, or -errno with ERR. */
+static int encode_attributes(json_t *attributes, char **out, struct err *err)
+{
+	if (!attributes || json_object_size(attributes) == 0) {
+		*out = xstrdup("");
+		return 0;
+	}
+	autofree char *text = json_dumps(attributes, JSON_COMPACT);
+	if (!text || strlen(text) > ATTRIBUTES_BYTES - 32)
+		return err_setf(err, 0, "open log", "attributes", "they take more than %d bytes", ATTRIBUTES_BYTES - 32);
+	*out = xasprintf(",\"attrs\":%s", text);
+	return 0;
+}
+
+int log_open(const struct log_options *options, struct log **out, struct err *err)
 {
 	struct log *log = xcalloc(1, sizeof(*log));
-	struct stat st;
 
-	log->path = xstrdup(path);
-	log->max_size = max_size;
-	log->max_files = max_files > 0 ? max_files : 1;
-	log->batch = mmap(NULL, BATCH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int code = log->batch == MAP_FAILED ? -errno : open_file(log);
-	if (code == 0 && fstat(log->fd, &st) < 0)
-		code = -errno;
-	if (code < 0) {
-		if (log->batch != MAP_FAILED)
-			munmap(log->batch, BATCH_BYTES);
-		if (log->fd > 0)
-			close(log->fd);
-		free(log->path);
+	log->driver = options->driver;
+	int r = encode_attributes(options->attributes, &log->attributes, err);
+	if (r == 0)
+		r = log->driver == LOG_JOURNALD ? log_journal_open(options, &log->journal, err)
+						: log_file_open(&log->file, options, err);
+	if (r < 0) {
+		free(log->attributes);
 		free(log);
-		return err_set(err, -code, "open log", path);
+		return r;
 	}
-	log->size = (uint64_t)st.st_size;
-	if (log->size > 0)
-		cut_torn_record(log);
+	log->loss_path = xasprintf("%s/" LOG_LOSS, options->run_dir);
+	autofree char *before = NULL;
+	if (read_file_at(AT_FDCWD, log->loss_path, &before, 32) > 0)
+		log->before = strtoull(before, NULL, 10);
 	*out = log;
 	return 0;
 }
 
 void log_idle(struct log *log)
 {
-	madvise(log->batch, BATCH_BYTES, MADV_DONTNEED);
+	if (!log->journal)
+		log_file_idle(&log->file);
 	for (int i = 0; i < 2; i++)
 		if (log->partial[i].data != NULL)
 			log->partial[i].data = xrealloc(log->partial[i].data, log->partial[i].len);
+}
+
+void log_watch(struct log *log, int *fd)
+{
+	*fd = -1;
+	if (!log->journal)
+		log_file_watch(&log->file, fd);
+}
+
+void log_reap(struct log *log)
+{
+	if (!log->journal)
+		log_file_reap(&log->file);
 }
 
 uint64_t log_close(struct log *log)
 {
 	stamp(log);
 	for (int i = 0; i < 2; i++) {
-		if (log->partial[i].len > 0)
-			add_record(log, (enum log_stream)i, (unsigned char *)log->partial[i].data, log->partial[i].len);
+		struct log_record record = { .stream = (enum log_stream)i, .data = (unsigned char *)log->partial[i].data,
+					     .len = log->partial[i].len, .more = log->partial[i].more };
+		if (record.len > 0)
+			add_record(log, &record);
 		free(log->partial[i].data);
 	}
-	batch_write(log);
-	uint64_t lost = log->lost;
-	if (log->fd >= 0)
-		close(log->fd);
-	munmap(log->batch, BATCH_BYTES);
-	free(log->path);
+	flush(log);
+	uint64_t lost = log->lost + log->file.lost;
+	if (log->journal)
+		log_journal_close(log->journal);
+	else
+		log_file_close(&log->file);
+	free(log->attributes);
+	free(log->loss_path);
 	free(log);
 	return lost;
 }

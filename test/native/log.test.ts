@@ -91,4 +91,45 @@ describe.skipIf(helperMissing !== undefined)(`log${helperMissing ? ` (${helperMi
     expect(logged.length).toBeGreaterThan(100);
     expect(container.exit.logLostBytes).toBe(output.length - logged.length);
   });
+
+  test("compresses what is rotated, in members of which each names the inode the log had", async () => {
+    const log = { maxSizeBytes: 20_000, maxFiles: 3, compress: true };
+    const { container } = await run(["seq", "1", "2000"], { log });
+    const file = (i: number) => `${container.logPath}.${i}.gz`;
+    const numbers = [2, 1].flatMap((i) => {
+      const bytes = readFileSync(file(i));
+      expect(bytes.subarray(12, 16).toString("latin1")).toBe("PR\b\0"); // the extra field of RFC 1952
+      expect(bytes.readBigUInt64LE(16)).toBeGreaterThan(0n);
+      const text = new TextDecoder().decode(Bun.gunzipSync(bytes));
+      return text
+        .trimEnd()
+        .split("\n")
+        .map((line) => Number(JSON.parse(line).log));
+    });
+    const all = [...numbers, ...container.log.map((line) => Number(line.log))];
+    expect(all.at(-1)).toBe(2000);
+    expect(all).toEqual(all.map((_, i) => (all[0] ?? 0) + i));
+    expect([1, 2].some((i) => existsSync(`${container.logPath}.${i}`))).toBe(false);
+    expect(existsSync(`${container.logPath}.gz-new`)).toBe(false);
+  });
+
+  test("of k8s-file says which records end a line", async () => {
+    const { container } = await run(["printf", "one\\n\\377\\ntwo"], { log: { driver: "k8s-file" } });
+    const lines = readFileSync(container.logPath, "latin1").split("\n");
+    expect(lines.map((line) => line.replace(/^\S+ /, ""))).toEqual([
+      "stdout F one",
+      "stdout F \xff",
+      "stdout P two",
+      "",
+    ]);
+    for (const line of lines.slice(0, -1))
+      expect(line).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}\+00:00 /);
+  });
+
+  test("has its attributes in each record, escaped", async () => {
+    const attributes = { tag: 'a "b"', label: "é\n" };
+    const { container } = await run(["seq", "1", "3"], { log: { attributes } });
+    const records = container.log as unknown as { attrs: unknown }[];
+    expect(records.map(({ attrs }) => attrs)).toEqual([attributes, attributes, attributes]);
+  });
 });

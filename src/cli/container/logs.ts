@@ -1,17 +1,24 @@
-import { findContainer, type LogLine, type LogSink, readLog } from "../../container";
+import { type LogOf, showLogs } from "../../container";
 import { EngineError } from "../../error";
-import { timeOf } from "../_moment";
-import type { Io } from "../io";
+import type { ContainerRow } from "../../state";
+import { momentOf } from "../_moment";
 import { defineCommand } from "../tree";
+import { chooseContainers, optionalNames, targetArgs } from "./_targets";
+
+/** Of the names that stand before the lines. */
+const COLOURS = [34, 36, 35, 32, 33, 31, 94, 96];
 
 export const command = defineCommand({
   meta: {
-    description: "Show the output of a container",
+    description: "Show the output of containers",
+    details:
+      "What the container wrote to stdout comes on stdout, the rest on stderr. Reading costs the container nothing, however slow it is. With --follow it ends when the container has ended for good: between two lives of a restart policy it waits.",
     examples: [
       { command: "proa logs -f web", does: "show it as it comes, until the container ends" },
       { command: "proa logs --tail 20 --since 10m web", does: "the last lines of the last ten minutes" },
+      { command: "proa logs --names web db", does: "of two containers, each line with the name of its own" },
     ],
-    seeAlso: ["proa-attach(1)"],
+    seeAlso: ["proa-attach(1)", "proa-events(1)"],
   },
   args: {
     follow: { type: "boolean", alias: "f", description: "Go on as output comes, until the container ends" },
@@ -29,40 +36,42 @@ export const command = defineCommand({
     },
     until: { type: "string", valueHint: "TIME", description: "Only what came earlier" },
     timestamps: { type: "boolean", alias: "t", description: "Show the time of each line" },
-    container: { type: "positional", value: "container", description: "Name or id" },
+    details: {
+      type: "boolean",
+      description: "Show what the log has beside each line: labels, variables, tag",
+    },
+    names: { type: "boolean", description: "Show the name of the container before each line" },
+    color: { type: "boolean", description: "Show each container's name or id in a colour of its own" },
+    latest: targetArgs.latest,
+    container: { ...optionalNames, value: "container", description: "Names or ids" },
   },
   async run({ app, args }) {
-    const { context, io } = app;
-    const row = await findContainer(context, "logs", args.container);
+    const { context } = app;
+    const now = context.now();
     const options = {
       follow: args.follow,
       tail: tailOf(args.tail),
-      sinceMs: args.since === undefined ? undefined : timeOf("since", args.since, context.now()),
-      untilMs: args.until === undefined ? undefined : timeOf("until", args.until, context.now()),
+      since: args.since === undefined ? undefined : momentOf("since", args.since, now),
+      until: args.until === undefined ? undefined : momentOf("until", args.until, now),
+      timestamps: args.timestamps,
+      details: args.details,
     };
-    await readLog(context, row, options, batched(io, args.timestamps));
+    const choice = { names: args.container, latest: args.latest };
+    const { targets, status } = await chooseContainers(app, "logs", choice);
+    if (status !== 0) return status;
+    const rows = targets.map(({ row }) => row);
+    showLogs(context, prefixed(rows, args.names, args.color), options);
   },
 });
 
-const BATCH = 64 << 10; // characters: one call to write for many lines
-
-/** Lines written in batches, in their order over both streams. */
-function batched(io: Io, timestamps: boolean): LogSink {
-  let stream: LogLine["stream"] = "stdout";
-  let text = "";
-  const flush = (): void => {
-    const out = text;
-    text = "";
-    if (out !== "") (stream === "stderr" ? io.stderr : io.stdout).write(out);
-  };
-  return {
-    line(line) {
-      if (line.stream !== stream || text.length > BATCH) flush();
-      stream = line.stream;
-      text += timestamps ? `${line.time} ${line.log}` : line.log;
-    },
-    flush,
-  };
+/** Several are told apart by what stands before their lines. */
+function prefixed(rows: ContainerRow[], names: boolean, color: boolean): LogOf[] {
+  const isTold = names || color || rows.length > 1;
+  return rows.map((row, i) => {
+    const word = names ? row.name : row.id.slice(0, 12);
+    const shown = color ? `\x1b[${COLOURS[i % COLOURS.length]}m${word}\x1b[0m` : word;
+    return { row, prefix: isTold ? `${shown} ` : "" };
+  });
 }
 
 function tailOf(text: string): number | undefined {
