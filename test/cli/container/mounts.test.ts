@@ -132,7 +132,7 @@ describe.skipIf(missing !== null)("-v", () => {
   test("ps and inspect show it", async () => {
     const host = directory();
     await engine.ok(["create", "--name", "bound", "-v", `${host}:/v:ro`, place.tiny]);
-    expect(await engine.ok(["ps", "-a", "--format", "{{.Mounts}}"])).toBe(host);
+    expect(await engine.ok(["ps", "-a", "--no-trunc", "--format", "{{.Mounts}}"])).toBe(host);
     expect(JSON.parse(await engine.ok(["inspect", "-f", "{{json .Mounts}}", "bound"]))).toEqual([
       { Type: "bind", Source: host, Destination: "/v", Mode: "ro", RW: false, Propagation: "rprivate" },
     ]);

@@ -1,0 +1,10 @@
+export { type AskedVolume, checkDriver, claimVolumes, createVolume, tellOf, type VolumeUse } from "./create";
+export { findVolume } from "./find";
+export { inspectVolume } from "./inspect";
+export { mountVolume, unmountVolume } from "./mount";
+export { randomVolumeName } from "./name";
+export { kindOf, type VolumeKind } from "./options";
+export { hostIdOf, makeMappedDirectory, mountpointOf, volumeDirectory } from "./places";
+export { clearUnnamed, pruneVolumes, releaseVolumes, reloadVolumes, removeVolume } from "./remove";
+export { volumeSize } from "./size";
+export { exportVolume, importVolume } from "./transfer";
