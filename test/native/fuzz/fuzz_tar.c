@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size % 8)
 		repair(copy, size);
 	struct bytes bytes = { copy, size };
-	struct tar *tar = tar_new(&(struct tar_source){ &bytes, peek, skip });
+	struct tar *tar = tar_new(&(struct tar_source){ &bytes, peek, skip, NULL });
 	const struct tar_entry *entry;
 	for (unsigned int n = 0; tar_next(tar, &entry, &err) > 0; n++) {
 		const uint8_t *at;

@@ -1,0 +1,72 @@
+import { changesOf, findContainer } from "../../container";
+import { EngineError } from "../../error";
+import { usageError } from "../args";
+import { oneLine, printableJson } from "../output/table";
+import { defineCommand } from "../tree";
+import { newest } from "./_targets";
+
+const KINDS = { C: "changed", A: "added", D: "deleted" } as const;
+
+export const command = defineCommand({
+  meta: {
+    description: "Show what a container has changed in the files of its image",
+    details: `A line each, sorted by path: A for what was added, C for what was changed, D for what was deleted. A directory is changed when something in it is. Volumes, other
+mounts and the places they are mounted at are left out.`,
+    examples: [
+      { command: "proa diff web", does: "what web has written so far" },
+      { command: "proa diff --format json web", does: "the same for a program" },
+    ],
+    seeAlso: ["proa-commit(1)", "proa-cp(1)"],
+  },
+  args: {
+    format: {
+      type: "string",
+      valueHint: "FORMAT",
+      value: { suggest: ["json"] },
+      description: "Print one JSON object in place of lines",
+    },
+    latest: { type: "boolean", alias: "l", description: "The newest container, in place of a name" },
+    container: { type: "positional", required: false, value: "container", description: "Name or id" },
+  },
+  async run({ app, args, typed }) {
+    if (args.format !== undefined && args.format !== "json") {
+      throw new EngineError("usage", "diff", `--format ${args.format}`, "only json is known");
+    }
+    if (args.container === undefined && !args.latest) {
+      throw usageError(`"${typed}" requires exactly 1 argument: no CONTAINER given`);
+    }
+    const row =
+      args.container === undefined
+        ? await newest(app, "diff")
+        : await findContainer(app.context, "diff", args.container);
+    const changes = await changesOf(app.context, row);
+    if (args.format === "json") {
+      const lists: Record<string, string[]> = {};
+      const decoder = new TextDecoder();
+      for (const { kind, path } of changes) {
+        const list = lists[KINDS[kind]] ?? [];
+        lists[KINDS[kind]] = list;
+        list.push(decoder.decode(path));
+      }
+      app.io.stdout.write(`${printableJson(JSON.stringify(lists, null, 4))}\n`);
+      return;
+    }
+    if (app.io.stdout.isTTY) {
+      const decoder = new TextDecoder(); // a name that the container chose must not steer a terminal
+      app.io.stdout.write(
+        changes.map(({ kind, path }) => `${kind} ${oneLine(decoder.decode(path))}\n`).join(""),
+      );
+      return;
+    }
+    // names are bytes, and are written as they are
+    const bytes = new Uint8Array(changes.reduce((size, { path }) => size + path.length + 3, 0));
+    let at = 0;
+    for (const { kind, path } of changes) {
+      bytes.set([kind.charCodeAt(0), 32], at);
+      bytes.set(path, at + 2);
+      bytes[at + 2 + path.length] = 10;
+      at += path.length + 3;
+    }
+    app.io.stdout.write(bytes);
+  },
+});
