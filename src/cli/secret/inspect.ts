@@ -1,0 +1,47 @@
+import { findSecret, secretData } from "../../state";
+import { documentFlags, printDocuments } from "../_flags";
+import { forEachTarget } from "../report";
+import { defineCommand } from "../tree";
+import { secretDocument } from "./document";
+
+export const command = defineCommand({
+  meta: {
+    description: "Show what is known of secrets",
+    examples: [{ command: "proa secret inspect -f '{{.Spec.Name}}' 1f2e", does: "the name of one" }],
+    seeAlso: ["proa-secret-ls(1)"],
+  },
+  args: {
+    ...documentFlags,
+    pretty: { type: "boolean", description: "For people" },
+    showsecret: { type: "boolean", description: "What it says, too" },
+    secret: { type: "positional", rest: true, description: "Name or id" },
+  },
+  run({ app, args }) {
+    const { context, io } = app;
+    const documentOf = (name: string) => {
+      const secret = findSecret(context, "inspect secret", name);
+      return {
+        ...secretDocument(secret),
+        ...(args.showsecret ? { SecretData: new TextDecoder().decode(secretData(context, secret)) } : {}),
+      };
+    };
+    if (!args.pretty) return printDocuments(app, args.secret, args.format, async (name) => documentOf(name));
+    return forEachTarget(io, args.secret, (name) => {
+      const { ID, CreatedAt, UpdatedAt, Spec, SecretData } = documentOf(name);
+      const lines = {
+        ID,
+        Name: Spec.Name,
+        Labels: Object.entries(Spec.Labels)
+          .map((pair) => pair.join("="))
+          .join(","),
+        Driver: Spec.Driver.Name,
+        Created: CreatedAt,
+        Updated: UpdatedAt,
+        ...(SecretData === undefined ? {} : { Secret: SecretData }),
+      };
+      return Object.entries(lines)
+        .map(([title, text]) => `${`${title}:`.padEnd(17)} ${text}`.trimEnd())
+        .join("\n");
+    });
+  },
+});
