@@ -16,8 +16,11 @@
 #include "caps.h"
 #include "foreign.h"
 #include "fuse.h"
+#include "idmapped.h"
 #include "mount.h"
 #include "namespaces.h"
+#include "seal.h"
+#include "preserve.h"
 #include "seccomp.h"
 #include "stage.h"
 #include "userns.h"
@@ -31,9 +34,12 @@ struct launch {
 	int join_user;              /* pidfd of the process whose user namespace is to be entered at once, or -1 */
 	pid_t pid, between;         /* the process, and the one that forked it for us (0: none) */
 	int pidfd, console;
+	ino_t mark;                 /* of the process's mount namespace */
 	struct fuse fuse;
 	struct container_network *network; /* or NULL */
 	int netns;                  /* the container's, until its netlink socket has come, too */
+	const struct preserved *preserved; /* or NULL */
+	bool foreign;               /* another runtime sees to the mounts */
 };
 
 static void reap(pid_t pid)
@@ -91,15 +97,33 @@ static int take_stdio(const int stdio[3], struct err *err)
 	return 0;
 }
 
-/*
- * On the way into a running container: its user namespace first, and in it a mount namespace that is left again, in which the
- * helper can be sealed.
- */
-static int enter_user_namespace(int pidfd, struct err *err)
+/* The helper, sealed, at the number PLACE: made in the user namespace of PIDFD, in a mount namespace that ends with this child. */
+__attribute__((noreturn)) static void seal_inside(int pidfd, const char *empty, int place)
 {
-	if (setns(pidfd, CLONE_NEWUSER) < 0)
-		return err_set(err, errno, "join user namespace of the container", "");
-	return unshare(CLONE_NEWNS) < 0 ? err_set(err, errno, "create mount namespace", "") : 0;
+	int fd;
+
+	if (setns(pidfd, CLONE_NEWUSER) < 0 || unshare(CLONE_NEWNS) < 0)
+		_exit(1);
+	fd = seal_open(empty, NULL);
+	_exit(fd < 0 || dup3(fd, place, O_CLOEXEC) < 0);
+}
+
+/*
+ * On the way into a running container. The helper is to be executed outside its user namespace: a program that was executed inside
+ * is open to ptrace(2) by everyone with CAP_SYS_PTRACE there, dumpable or not. But only inside it can be sealed without a copy:
+ * a child that shares our descriptors goes there for that. Return: a descriptor, or -errno with ERR.
+ */
+static int seal_for_join(int pidfd, const char *empty, struct err *err)
+{
+	autoclose int place = open("/", O_PATH | O_CLOEXEC);
+	pid_t pid = place < 0 ? -1 : stage_fork(CLONE_FILES, NULL);
+	int status = -1;
+
+	if (pid == 0)
+		seal_inside(pidfd, empty, place);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status == 0 ? steal_fd(&place) : seal_open(NULL, err);
 }
 
 /* The child of launch_start(). It never returns. */
@@ -107,19 +131,21 @@ __attribute__((noreturn)) static void enter_stage(const struct launch *launch, u
 	const int *kept)
 {
 	struct stage_message failed = { .kind = STAGE_FAILED };
-	int r = stdio ? take_stdio(stdio, &failed.err) : 0;
-	bool own_mounts = (flags & CLONE_NEWNS) || launch->join_user >= 0;
+	int r = stdio ? take_stdio(stdio, &failed.err) : 0, sealed = -1;
+	const char *root = launch->bundle->root;
 
-	if (r == 0 && launch->join_user >= 0)
-		r = enter_user_namespace(launch->join_user, &failed.err);
-	if (r == 0 && ((flags & CLONE_NEWUSER) || launch->join_user >= 0))
+	if (r == 0 && (flags & CLONE_NEWUSER))
 		r = caps_keep(&failed.err);
+	if (launch->preserved)
+		preserve_on_exec(launch->preserved, true);
 	for (; r == 0 && *kept >= 0; kept++)
 		if (fcntl(*kept, F_SETFD, 0) < 0)
 			r = err_set(&failed.err, errno, "keep descriptor", "");
 	if (r == 0)
-		stage_execute(launch->request, launch->stage_socket, own_mounts ? launch->bundle->root : NULL,
-			&failed.err);
+		sealed = launch->join_user >= 0 ? seal_for_join(launch->join_user, root, &failed.err)
+						: seal_open(flags & CLONE_NEWNS ? root : NULL, &failed.err);
+	if (sealed >= 0)
+		stage_execute(sealed, launch->request, launch->stage_socket, &failed.err);
 	stage_send(launch->stage_socket, &failed, -1);
 	_exit(125);
 }
@@ -180,9 +206,12 @@ static int write_maps(const struct launch *launch, const struct bundle *bundle, 
 {
 	int r = userns_write_maps(launch->pid, &bundle->maps, err);
 
-	if (r < 0)
+	if (r < 0) {
 		explain_maps(launch, err);
-	else
+		return r;
+	}
+	r = launch->foreign ? 0 : idmapped_send(launch->socket, bundle, launch->pid, err);
+	if (r == 0)
 		send_go(launch);
 	return r;
 }
@@ -227,6 +256,7 @@ static int launch_finish(struct launch *launch, const struct bundle *maps, const
 			break;
 		case STAGE_EXECUTING:
 			executing = true;
+			launch->mark = message.mark;
 			break;
 		case STAGE_FAILED:
 			fuse_explain(&launch->fuse, &message.err);
@@ -234,6 +264,7 @@ static int launch_finish(struct launch *launch, const struct bundle *maps, const
 				*err = message.err;
 			return message.err.code ? -message.err.code : -EINVAL;
 		case STAGE_GO:
+		case STAGE_MOUNT:
 			return err_setf(err, EPROTO, "start process", "", "unexpected message");
 		}
 		if (r < 0)
@@ -303,10 +334,14 @@ int container_start(const struct container_request *request, struct container *o
 	if (r == 0 && request->network && !(namespaces.fresh & CLONE_NEWNET))
 		r = err_setf(err, 0, "read bundle", "linux.namespaces", "networks, but no network namespace of its own");
 	launch.network = request->network;
+	launch.foreign = request->runtime != NULL;
+	launch.preserved = request->preserved;
 	if (r == 0)
-		r = launch_open(&launch, json_pack("{s:s,s:O,s:n,s:s*,s:i,s:i,s:s*,s:s,s:b}", "bundle", bundle->dir, "rootfs",
+		r = launch_open(&launch, json_pack("{s:s,s:O,s:n,s:s*,s:i,s:i,s:s*,s:s,s:b,s:b,s:s*,s:o*}", "bundle", bundle->dir, "rootfs",
 			request->rootfs->json, "process", "seccompCache", request->seccomp_cache, "seccompFd", launch.cache,
-			"pidfd", -1, "runtime", request->runtime, "runDir", request->run_dir, "network", request->network != NULL), err);
+			"pidfd", -1, "runtime", request->runtime, "runDir", request->run_dir, "network", request->network != NULL,
+			"init", request->init, "initPath", request->init_path,
+			"preserveFds", preserve_list(request->preserved)), err);
 	/* With namespaces to be joined first, the stage does that, and forks. */
 	direct = namespaces.n_paths == 0 || request->runtime;
 	if (r == 0)
@@ -318,8 +353,10 @@ int container_start(const struct container_request *request, struct container *o
 		r = write_maps(&launch, bundle, err);
 	if (r == 0)
 		r = launch_finish(&launch, direct || !(namespaces.fresh & CLONE_NEWUSER) ? NULL : bundle, request->rootfs, err);
-	if (r == 0 && (namespaces.fresh & CLONE_NEWUSER))
+	if (r == 0 && ((namespaces.fresh | namespaces.joined) & CLONE_NEWUSER))
 		out->userns_fd = open_user_namespace(launch.pid);
+	if (r == 0 && !request->runtime && !(namespaces.fresh & CLONE_NEWPID))
+		out->mark = launch.mark;
 	if (r < 0) {
 		launch_kill(&launch);
 	} else {
@@ -343,10 +380,12 @@ int container_join(const struct join_request *request, pid_t *pid, int *pidfd, i
 
 	if (r == 0 && ((namespaces.fresh | namespaces.joined) & CLONE_NEWUSER))
 		launch.join_user = request->pidfd;
+	launch.preserved = request->preserved;
 	if (r == 0)
-		r = launch_open(&launch, json_pack("{s:s,s:n,s:O,s:s*,s:i,s:i,s:s*,s:s*,s:b}", "bundle", request->bundle->dir, "rootfs", "process",
+		r = launch_open(&launch, json_pack("{s:s,s:n,s:O,s:s*,s:i,s:i,s:s*,s:s*,s:b,s:o*,s:b}", "bundle", request->bundle->dir, "rootfs", "process",
 		request->process, "seccompCache", request->seccomp_cache, "seccompFd", launch.cache, "pidfd",
-		request->pidfd, "runtime", runtime, "runDir", request->run_dir, "network", 0), err);
+		request->pidfd, "runtime", runtime, "runDir", request->run_dir, "network", 0,
+		"preserveFds", preserve_list(request->preserved), "keepsOrphans", request->keeps_orphans), err);
 	if (r == 0)
 		r = launch_start(&launch, 0, terminal ? NULL : request->stdio, kept, err);
 	if (r == 0)

@@ -32,6 +32,9 @@ struct container_request {
 	const char *runtime;       /* NULL, or the OCI runtime to run the bundle with */
 	const char *seccomp_cache; /* NULL, or the file of the compiled filter */
 	const char *run_dir;
+	bool init;                 /* an init is to be its first process (initial.h) */
+	const char *init_path;     /* NULL: ours */
+	const struct preserved *preserved; /* descriptors of ours that the process gets */
 	struct container_network *network; /* NULL: it stays as it was made, with loopback only */
 	int stdio[3];              /* the process's 0, 1, 2; ignored with a terminal */
 };
@@ -41,7 +44,8 @@ struct container {
 	pid_t pid;       /* its first process: our child, to be waited for with WNOWAIT */
 	int pidfd;
 	int console_fd;  /* the pty's master with process.terminal, else -1; O_NONBLOCK is not set */
-	int userns_fd;   /* its user namespace, to clean up in when the process is gone; -1 where it has none of its own */
+	int userns_fd;   /* its user namespace, to clean up in when the process is gone; -1 where it has the host's */
+	ino_t mark;      /* for leftover_kill(): 0 where its pid namespace is its own */
 	int ipc_fd;      /* reserved, -1 */
 };
 
@@ -62,6 +66,8 @@ struct join_request {
 	const char *seccomp_cache;
 	const char *run_dir;         /* tells whether another runtime has started the container */
 	int stdio[3];                /* ignored with process.terminal */
+	const struct preserved *preserved; /* descriptors that it gets as well; NULL: none */
+	bool keeps_orphans;          /* what it forks is below it as long as it lives, to be found (family.h) */
 };
 
 /*

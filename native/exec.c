@@ -17,35 +17,48 @@
 #include "bundle.h"
 #include "client.h"
 #include "container.h"
+#include "live.h"
+#include "preserve.h"
 #include "relay.h"
 #include "request.h"
-#include "supervisor.h"
+#include "session.h"
 #include "util.h"
 #include "verbs.h"
 
-#define STATE_LIMIT (64 << 10) /* bytes of state.json */
-
 /* The request of `exec`. Strings are borrowed from its JSON. */
 struct exec {
-	const char *proa, *run_dir, *bundle, *seccomp_cache;
+	const char *proa, *id, *run_dir, *bundle, *seccomp_cache;
 	json_t *process;
 	bool stdin_open, detach, attached, terminal;
 	struct client_options attach;
+	struct journal *journal;
+	struct session session;
+	struct preserved preserved; /* the caller's descriptors for the program */
 };
 
 static int parse_exec(json_t *request, struct exec *exec, struct err *err)
 {
-	json_t *attach, *seccomp;
+	json_t *attach, *seccomp, *journal = NULL, *session = NULL, *preserved = NULL;
 	int input, detach;
-	int r = request_unpack(request, err, "exec", "{s:s,s:s,s:s,s:o,s:b,s:b,s:o,s:o!}", "proa", &exec->proa, "runDir",
+	int r = request_unpack(request, err, "exec", "{s:s,s:s,s:s,s:o,s:b,s:b,s:o,s:o,s?s,s?o,s?o,s?o!}", "proa", &exec->proa, "runDir",
 			       &exec->run_dir, "bundle", &exec->bundle, "process", &exec->process, "stdin", &input, "detach",
-			       &detach, "attach", &attach, "seccompCache", &seccomp);
+			       &detach, "attach", &attach, "seccompCache", &seccomp, "id", &exec->id, "journal", &journal,
+			       "session", &session, "preserveFds", &preserved);
 
 	if (r < 0)
 		return r;
 	exec->seccomp_cache = json_string_value(seccomp);
 	if (!exec->seccomp_cache && !json_is_null(seccomp))
 		return err_setf(err, 0, "read request", "seccompCache", "neither a string nor null");
+	r = preserve_parse(preserved, &exec->preserved, err);
+	if (r < 0)
+		return r;
+	preserve_on_exec(&exec->preserved, false);
+	r = journal_parse(journal, exec->id, exec->run_dir, &exec->journal, err);
+	if (r == 0)
+		r = session_parse(session, exec->process, exec->run_dir, exec->journal, &exec->session, err);
+	if (r < 0)
+		return r;
 	exec->terminal = json_is_true(json_object_get(exec->process, "terminal"));
 	exec->stdin_open = input;
 	exec->detach = detach;
@@ -58,49 +71,26 @@ static int not_running(const char *run_dir, struct err *err)
 	return err_setf(err, 0, "execute in container", run_dir, "it is not running");
 }
 
-static int read_pid(int dir, const char *run_dir, pid_t *pid, struct err *err)
+static bool is_paused(const char *run_dir)
 {
-	autofree char *text = NULL;
-	ssize_t len = read_file_at(dir, SUPERVISOR_STATE, &text, STATE_LIMIT);
+	autoclose int dir = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (len == -ENOENT)
-		return not_running(run_dir, err);
-	if (len < 0)
-		return err_set(err, (int)-len, "read state of container", run_dir);
-	json_t *state = json_loadb(text, (size_t)len, 0, NULL);
-	*pid = (pid_t)json_integer_value(json_object_get(state, "pid"));
-	json_decref(state);
-	if (*pid <= 0)
-		return err_setf(err, 0, "read state of container", run_dir, "no process id in it");
-	return 0;
+	return dir >= 0 && live_is_paused(dir);
 }
 
-/*
- * Find the container's first process. The pid on disk counts only when the supervisor holds its lock after the pidfd was
- * opened: as long as it does, it has not reaped that process, so nobody else can have the pid.
- */
+/* Find the container's first process. */
 static int find_container(const struct exec *exec, struct join_request *join, struct err *err)
 {
 	autoclose int dir = open(exec->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
 
 	if (dir < 0)
 		return errno == ENOENT ? not_running(exec->run_dir, err) : err_set(err, errno, "open run directory", exec->run_dir);
 	join->run_dir = exec->run_dir;
-	int r = read_pid(dir, exec->run_dir, &join->pid, err);
-	if (r < 0)
-		return r;
-	autoclose int pidfd = (int)syscall(SYS_pidfd_open, join->pid, 0);
-	if (pidfd < 0)
-		return errno == ESRCH ? not_running(exec->run_dir, err) : err_set(err, errno, "open process", exec->run_dir);
-	fcntl(pidfd, F_SETFD, FD_CLOEXEC);
-	if (flock(dir, LOCK_SH | LOCK_NB) == 0) {
-		flock(dir, LOCK_UN);
-		return not_running(exec->run_dir, err);
-	}
-	if (errno != EWOULDBLOCK)
-		return err_set(err, errno, "check lock of container", exec->run_dir);
-	join->pidfd = steal_fd(&pidfd);
-	return 0;
+	if (live_is_paused(dir))
+		return err_setf(err, 0, "execute in container", exec->run_dir, "it is paused");
+	r = live_find(dir, exec->run_dir, &join->pid, &join->pidfd, err);
+	return r == -ESRCH ? not_running(exec->run_dir, err) : r;
 }
 
 /* Execute the program and give it to RELAY. Return: 0 with *PID, our child, or -errno with ERR. */
@@ -122,12 +112,23 @@ static int start(const struct exec *exec, struct join_request *join, struct rela
 	return r;
 }
 
+/*
+ * The container may have been paused after it was found: its processes were stopped before ours was one of them. Where it is paused later, the state
+ * says so before that happens, so one of us two sees the other.
+ */
+static void stop_if_paused(const char *run_dir, pid_t pid)
+{
+	if (is_paused(run_dir))
+		kill(pid, SIGSTOP);
+}
+
 /* R's life. Takes REQUEST and BUNDLE. */
-static void __attribute__((noreturn)) serve(json_t *request, const struct exec *exec, struct bundle *bundle,
+static void __attribute__((noreturn)) serve(json_t *request, struct exec *exec, struct bundle *bundle,
 					    struct join_request *join, const struct client_connection *first,
 					    const sigset_t *mask)
 {
 	struct relay *relay = relay_new();
+	struct session *session = &exec->session;
 	struct err err = { 0 };
 	int signal_number;
 	pid_t pid;
@@ -141,14 +142,20 @@ static void __attribute__((noreturn)) serve(json_t *request, const struct exec *
 		_exit(125);
 	}
 	signal(SIGPIPE, SIG_IGN);
+	preserve_close(&exec->preserved);
+	stop_if_paused(exec->run_dir, pid);
+	session_begin(session, pid);
 	relay_started(relay);
+	session_tell(session);
 	bundle_free(bundle);
-	json_decref(request);
+	json_object_del(request, "process");
 	malloc_trim(0);
 	int status = relay_run(relay, &signal_number);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
+	session_end(session, status);
 	relay_finish(relay, status, NULL);
+	session_sweep(session);
 	_exit(0);
 }
 
@@ -169,6 +176,7 @@ static int execute(json_t *request, struct exec *exec, struct bundle *bundle, st
 	if (pid < 0)
 		r = err_set(err, errno, "fork", "");
 	client_close(&theirs);
+	preserve_close(&exec->preserved); /* who waits for their end is to see it */
 	if (r == 0 && !exec->detach && exec->attached)
 		return client_run(&exec->attach, &ours, err);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
@@ -178,7 +186,7 @@ static int execute(json_t *request, struct exec *exec, struct bundle *bundle, st
 int verb_exec(json_t *request)
 {
 	struct join_request join = { .pidfd = -1, .stdio = { -1, -1, -1 } };
-	struct exec exec = { .proa = NULL };
+	struct exec exec = { .id = "" };
 	struct bundle *bundle = NULL;
 	struct err err = { 0 };
 	int r = parse_exec(request, &exec, &err);
@@ -190,6 +198,7 @@ int verb_exec(json_t *request)
 	if (r == 0) {
 		join.bundle = bundle;
 		join.process = exec.process;
+		join.preserved = &exec.preserved;
 		join.seccomp_cache = exec.seccomp_cache;
 		exec.attach.terminal = exec.attach.hangs_up = exec.terminal;
 		exec.attach.owns_output = true;

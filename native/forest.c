@@ -47,7 +47,7 @@ static int grow(struct forest *forest, const char *lower, mode_t mode)
 	autofree char *upper = xasprintf("%s/upper/%u", forest->base, forest->overlays);
 	autofree char *work = xasprintf("%s/work/%u", forest->base, forest->overlays);
 	autofree char *destination = xasprintf("%s/root%s", forest->base, lower + forest->prefix);
-	const struct overlay overlay = { &lower, 1, upper, work, false };
+	const struct overlay overlay = { .lower = &lower, .n_lower = 1, .upper = upper, .work = work };
 
 	if (mkdir(upper, 0700) < 0 || chmod(upper, mode) < 0 || mkdir(work, 0700) < 0)
 		return -errno;

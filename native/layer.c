@@ -67,7 +67,10 @@ static int verify(const struct layer *layer, const struct outcome *outcome, stru
 
 static int apply(const struct layer *layer, struct outcome *outcome, struct err *err)
 {
-	struct unpack_options options = { layer->target, layer->overlay, layer->squash_owners, &layer->maps };
+	struct unpack_options options = {
+		.target = layer->target, .overlay = layer->overlay, .maps = &layer->maps,
+		.owners = layer->squash_owners ? UNPACK_ROOT : UNPACK_ENTRY,
+	};
 	struct stream *stream = NULL;
 	struct unpack *unpack = NULL;
 	struct tar *tar = NULL;
@@ -76,7 +79,7 @@ static int apply(const struct layer *layer, struct outcome *outcome, struct err 
 	if (status == 0)
 		status = stream_open(layer->fd, layer->compression, &stream, err);
 	if (status == 0) {
-		tar = tar_new(&(struct tar_source){ stream, peek, skip });
+		tar = tar_new(&(struct tar_source){ stream, peek, skip, NULL });
 		status = apply_entries(tar, unpack, outcome, err);
 	}
 	if (status == 0) {

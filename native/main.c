@@ -12,6 +12,7 @@
 
 #include "err.h"
 #include "process.h"
+#include "preserve.h"
 #include "request.h"
 #include "stage.h"
 #include "util.h"
@@ -23,23 +24,30 @@ static const struct verb {
 	const char *name;
 	int (*run)(json_t *request);
 	bool becomes; /* Bun became this process: failures are reported by `proa __report` */
+	bool keeps;   /* the request is read again: request_kept() */
 } verbs[] = {
-	{ "run", verb_run, true },
-	{ "attach", verb_attach, true },
-	{ "exec", verb_exec, true },
-	{ "unshare", verb_unshare, true },
-	{ "netd", verb_netd, true },
-	{ "layer-apply", verb_layer_apply, false },
-	{ "remove-tree", verb_remove_tree, false },
-	{ "copy-tree", verb_copy_tree, false },
-	{ "features", verb_features, false },
-	{ "netd-probe", verb_netd_probe, false },
-	{ "netd-status", verb_netd_status, false },
-	{ "network-reload", verb_network_reload, false },
+	{ "run", verb_run, true, true },
+	{ "attach", verb_attach, true, false },
+	{ "logs", verb_logs, true, false },
+	{ "exec", verb_exec, true, false },
+	{ "unshare", verb_unshare, true, false },
+	{ "netd", verb_netd, true, false },
+	{ "layer-apply", verb_layer_apply, false, false },
+	{ "remove-tree", verb_remove_tree, false, false },
+	{ "copy-tree", verb_copy_tree, false, false },
+	{ "features", verb_features, false, false },
+	{ "files", verb_files, false, false },
+	{ "layer-diff", verb_layer_diff, false, false },
+	{ "mount-root", verb_mount_root, false, false },
+	{ "netd-probe", verb_netd_probe, false, false },
+	{ "netd-status", verb_netd_status, false, false },
+	{ "network-reload", verb_network_reload, false, false },
+	{ "chown-tree", verb_chown_tree, false, false },
+	{ "tree-size", verb_tree_size, false, false },
 };
 
 /* Keys of a request whose value is a descriptor that the caller left open for us. */
-static const char *const descriptor_keys[] = { "lockFd", "layerFd", "listenFd", "netns" };
+static const char *const descriptor_keys[] = { "dataFd", "pidfd", "lockFd", "layerFd", "listenFd", "netns" };
 
 static void drop_bun_variables(void)
 {
@@ -63,17 +71,12 @@ static void open_standard_streams(void)
 		close(fd);
 }
 
-static int compare_numbers(const void *a, const void *b)
+/* Close every descriptor above 2 that REQUEST does not name, but ALSO (-1: none). */
+static void close_unnamed(json_t *request, int also)
 {
-	return *(const int *)a < *(const int *)b ? -1 : *(const int *)a > *(const int *)b;
-}
-
-/* Close every descriptor above 2 that REQUEST does not name. */
-static void close_unnamed(json_t *request)
-{
-	int kept[sizeof(descriptor_keys) / sizeof(*descriptor_keys)] = { 0 };
+	int kept[sizeof(descriptor_keys) / sizeof(*descriptor_keys) + 1];
+	struct preserved preserved;
 	size_t n = 0;
-	unsigned int next = STDERR_FILENO + 1;
 
 	for (size_t i = 0; i < sizeof(descriptor_keys) / sizeof(*descriptor_keys); i++) {
 		json_t *value = json_object_get(request, descriptor_keys[i]);
@@ -82,13 +85,10 @@ static void close_unnamed(json_t *request)
 		if (fd > STDERR_FILENO && fd < INT_MAX)
 			kept[n++] = (int)fd;
 	}
-	qsort(kept, n, sizeof(*kept), compare_numbers);
-	for (size_t i = 0; i < n; i++) {
-		if ((unsigned int)kept[i] > next)
-			syscall(SYS_close_range, next, (unsigned int)kept[i] - 1, 0);
-		next = (unsigned int)kept[i] + 1;
-	}
-	syscall(SYS_close_range, next, ~0U, 0);
+	kept[n++] = also;
+	preserve_parse(json_object_get(request, "preserveFds"), &preserved, NULL); /* the verb says what is wrong with it */
+	preserve_close_others(&preserved, kept, n);
+	free(preserved.fds);
 }
 
 static int fail(const struct verb *verb, json_t *request, const struct err *err)
@@ -127,7 +127,7 @@ int main(int argc, char **argv)
 	}
 	if (request_read((int)fd, &request, &err) < 0)
 		return fail(verb, NULL, &err);
-	close_unnamed(request);
+	close_unnamed(request, verb->keeps && request_keep((int)fd) ? (int)fd : -1);
 	status = verb->run(request);
 	json_decref(request);
 	return status;

@@ -3,15 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "mount_internal.h"
 #include "path.h"
+#include "tree.h"
 #include "util.h"
 
 /* One entry of `mounts`. Strings are borrowed from the bundle. */
@@ -20,6 +23,11 @@ struct mount_entry {
 	json_t *options;
 	int tree;               /* the source of a bind mount, detached, or -1 */
 	bool bind, recursive;
+	bool late;              /* the source is mounted by volumes_prepare() */
+	bool top_only;          /* attributes are not for what is mounted below the source */
+	bool copy_up;           /* what the image has there is copied into the new file system */
+	bool idmap;
+	bool borrowed;          /* the source is in the mount namespace of another container: mount_borrow() */
 	uint64_t attr_set, attr_clr;
 	uint64_t propagation;   /* MS_PRIVATE …, 0: as it comes */
 	bool propagation_recursive;
@@ -150,7 +158,11 @@ static int read_option(struct mount_entry *entry, const char *option, struct err
 		entry->propagation_recursive = recursive;
 		return 0;
 	}
-	if (strcmp(option, "remount") == 0 || strcmp(option, "idmap") == 0 || strcmp(option, "ridmap") == 0)
+	if (strcmp(option, "tmpcopyup") == 0 || strcmp(option, "idmap") == 0) {
+		*(option[0] == 't' ? &entry->copy_up : &entry->idmap) = true;
+		return 0;
+	}
+	if (strcmp(option, "remount") == 0 || strcmp(option, "ridmap") == 0)
 		return err_setf(err, 0, "mount", entry->destination, "option \"%s\" is not supported", option);
 	entry->data[entry->n_data++] = option;
 	return 0;
@@ -158,11 +170,14 @@ static int read_option(struct mount_entry *entry, const char *option, struct err
 
 static int read_entry(json_t *object, struct mount_entry *entry, struct err *err)
 {
-	json_t *options = json_object_get(object, "options"), *option;
+	json_t *options = json_object_get(object, "options"), *option, *own = json_object_get(object, "proa");
 	size_t i;
 	int r = 0;
 
 	entry->tree = -1;
+	entry->late = json_is_string(json_object_get(own, "scratch"));
+	entry->top_only = json_is_true(json_object_get(own, "topOnly"));
+	entry->borrowed = json_is_true(json_object_get(own, "borrowed"));
 	entry->type = json_string_value(json_object_get(object, "type"));
 	entry->source = json_string_value(json_object_get(object, "source"));
 	entry->destination = json_string_value(json_object_get(object, "destination"));
@@ -196,17 +211,18 @@ static int set_attributes(const struct mount_entry *entry, int tree)
 		.propagation = entry->bind && !entry->propagation ? MS_PRIVATE : entry->propagation,
 	};
 	bool apart = entry->propagation && !entry->propagation_recursive;
+	unsigned int flags = AT_EMPTY_PATH | (entry->top_only ? 0 : AT_RECURSIVE);
 
 	if (apart)
 		attr.propagation = 0;
 	if ((attr.attr_set || attr.attr_clr || attr.propagation) &&
-	    mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0) {
+	    mount_setattr(tree, "", flags, &attr, sizeof(attr)) < 0) {
 		/* Access times of a mount from a more privileged namespace are locked: they stay what they are. */
 		if (errno != EPERM || !attr.attr_clr)
 			return -errno;
 		attr.attr_clr = 0;
 		attr.attr_set &= ~(uint64_t)(MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME);
-		if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+		if (mount_setattr(tree, "", flags, &attr, sizeof(attr)) < 0)
 			return -errno;
 	}
 	if (apart) {
@@ -224,7 +240,7 @@ static int open_source(const struct bundle *bundle, struct mount_entry *entry, s
 		entry->source[0] == '/' ? xstrdup(entry->source) : xasprintf("%s/%s", bundle->dir, entry->source);
 	int r;
 
-	entry->tree = mount_open_tree(AT_FDCWD, path, entry->recursive);
+	entry->tree = entry->borrowed ? mount_borrow(path) : mount_open_tree(AT_FDCWD, path, entry->recursive);
 	if (entry->tree < 0)
 		return err_set(err, -entry->tree, "open mount source", path);
 	r = set_attributes(entry, entry->tree);
@@ -260,13 +276,25 @@ int mounts_open(const struct bundle *bundle, struct mounts **out, struct err *er
 		struct mount_entry *entry = &mounts->entries[mounts->n++];
 
 		r = read_entry(object, entry, err);
-		if (r == 0 && entry->bind)
+		if (r == 0 && entry->bind && !entry->late && !entry->idmap)
 			r = open_source(bundle, entry, err);
 		if (r < 0)
 			return r;
 	}
 	*out = mounts;
 	return 0;
+}
+
+int mounts_take(struct mounts *mounts, size_t index, int fd, struct err *err)
+{
+	struct mount_entry *entry = index < mounts->n ? &mounts->entries[index] : NULL;
+	int r;
+
+	if (!entry || !entry->idmap || entry->tree >= 0)
+		return err_setf(err, 0, "map ids of mount", "", "unexpected descriptor");
+	entry->tree = fd;
+	r = set_attributes(entry, fd);
+	return r < 0 ? err_set(err, -r, "set mount options", entry->destination) : 0;
 }
 
 /* A detached copy of the host's PATH and all below it with ATTRIBUTES, in place of a file system that we may not mount. */
@@ -349,12 +377,71 @@ static bool is_kernel_type(const struct mount_entry *entry)
 	return !entry->bind && (strcmp(entry->type, "proc") == 0 || strcmp(entry->type, "sysfs") == 0);
 }
 
-static int apply_entry(struct mount_entry *entry, int root, bool own_pids, int *proc, struct err *err)
+static bool has_data(const struct mount_entry *entry, const char *key)
 {
+	for (size_t i = 0; i < entry->n_data; i++)
+		if (strncmp(entry->data[i], key, strlen(key)) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Copy what the image has at the place of ENTRY, if it is a directory, into the new file system TREE, with all attributes of its own that
+ * the options leave open. READONLY: it is to be so afterwards.
+ */
+static int copy_image(const struct mount_entry *entry, int root, int tree, bool readonly, struct err *err)
+{
+	autoclose int from = path_open(root, entry->destination, O_RDONLY | O_DIRECTORY, PATH_FOLLOW);
+	autoclose int to = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	struct stat st;
+	int r;
+
+	if (to < 0 || fstat(to, &st) < 0)
+		return err_set(err, errno, "copy", entry->destination);
+	r = from < 0 ? 0 : tree_copy(from, to, err);
+	if (r == 0 && (has_data(entry, "uid=") || has_data(entry, "gid=")) && fchown(to, st.st_uid, st.st_gid) < 0)
+		r = err_set(err, errno, "copy", entry->destination);
+	if (r == 0 && has_data(entry, "mode=") && fchmod(to, st.st_mode & 07777) < 0)
+		r = err_set(err, errno, "copy", entry->destination);
+	if (r == 0 && readonly && mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		r = err_set(err, errno, "set mount options", entry->destination);
+	return r;
+}
+
+/*
+ * What reads and writes /proc, our own steps to come too, must find the kernel's files there. Only those that merely inform may be
+ * replaced (lxcfs does), and a part of a /proc by another's.
+ */
+static int guard_proc(const struct mount_entry *entry, int tree, int target, struct err *err)
+{
+	static const char *const free_names[] = { "cpuinfo", "diskstats", "loadavg", "meminfo", "net/dev", "slabinfo", "stat", "swaps", "uptime" };
+	struct statfs there, ours;
+
+	if (is_kernel_type(entry) || fstatfs(target, &there) < 0 || there.f_type != PROC_SUPER_MAGIC ||
+	    (fstatfs(tree, &ours) == 0 && ours.f_type == PROC_SUPER_MAGIC))
+		return 0;
+	for (size_t i = 0; i < sizeof(free_names) / sizeof(*free_names); i++)
+		if (strncmp(entry->destination, "/proc/", 6) == 0 && strcmp(entry->destination + 6, free_names[i]) == 0)
+			return 0;
+	return err_setf(err, 0, "mount", entry->destination, "nothing may be mounted over the files of /proc");
+}
+
+static int apply_entry(const struct bundle *bundle, struct mount_entry *entry, int root, bool own_pids, int *proc,
+	struct err *err)
+{
+	int late = entry->late ? open_source(bundle, entry, err) : 0;
+	bool readonly = entry->copy_up && (entry->attr_set & MOUNT_ATTR_RDONLY);
+	if (readonly)
+		entry->attr_set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	autoclose int tree = entry->bind ? steal_fd(&entry->tree) : open_file_system(entry, own_pids, err), target = -1;
 	struct stat st;
 	int r;
 
+	if (late < 0)
+		return late;
+	if (entry->idmap && tree < 0)
+		return err_setf(err, EPERM, "map ids of mount", entry->destination, "the user namespace is not the container's own");
 	if (tree == -ENOTSUP && !entry->bind && strncmp(entry->type, "cgroup", 6) == 0)
 		return 0;
 	if (tree < 0)
@@ -366,11 +453,17 @@ static int apply_entry(struct mount_entry *entry, int root, bool own_pids, int *
 	}
 	if (fstat(tree, &st) < 0)
 		return err_set(err, errno, "open mount source", entry->source);
+	r = entry->copy_up && S_ISDIR(st.st_mode) ? copy_image(entry, root, tree, readonly, err) : 0;
+	if (r < 0)
+		return r;
 	/* What reads /proc and /sys must find the kernel's there: no link of the image may lead elsewhere. */
 	target = path_make(root, entry->destination, S_ISDIR(st.st_mode), S_ISDIR(st.st_mode) ? 0755 : 0644,
 		is_kernel_type(entry) ? PATH_NO_LINKS : PATH_FOLLOW);
 	if (target < 0)
 		return err_set(err, -target, "create mount point", entry->destination);
+	r = guard_proc(entry, tree, target, err);
+	if (r < 0)
+		return r;
 	r = mount_attach(tree, target);
 	if (r < 0)
 		return err_set(err, -r, "mount", entry->destination);
@@ -383,7 +476,7 @@ int mounts_apply(struct mounts *mounts, int root, bool own_pids, int *proc, stru
 {
 	*proc = -1;
 	for (size_t i = 0; i < mounts->n; i++) {
-		int r = apply_entry(&mounts->entries[i], root, own_pids, proc, err);
+		int r = apply_entry(mounts->bundle, &mounts->entries[i], root, own_pids, proc, err);
 
 		if (r < 0)
 			return r;

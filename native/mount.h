@@ -20,6 +20,8 @@ struct rootfs {
 	enum rootfs_driver driver;
 	const char **lower; /* topmost first; the array is owned */
 	size_t n_lower;
+	const char **data; /* layers that hold only the data of files of LOWER (overlay: data-only layers); owned; may be NULL */
+	size_t n_data;
 	const char *upper, *work; /* NULL with tmpfs */
 	const char *program;      /* fuse-overlayfs */
 	const char *path;         /* plain */
@@ -44,6 +46,15 @@ struct rootfs_place {
 int rootfs_open(const struct rootfs *rootfs, const char *target, struct rootfs_place *place, struct err *err);
 
 /*
+ * What ROOTFS writes to becomes the container root's where it is still the caller's, who is another in its user namespace. Call when the
+ * ids are mapped, before the user id changes. Return: 0, or -errno with ERR.
+ */
+int rootfs_give(const struct rootfs *rootfs, struct err *err);
+
+/* The same for the file or directory PATH, which may be missing. Return: 0 or -errno. */
+int rootfs_give_path(const char *path);
+
+/*
  * Mount ROOTFS at PLACE (which is closed) in a mount namespace of our own, as root of the user namespace: what overlay creates
  * for itself belongs to who mounts it, and that must be a mapped id.
  * Return: a descriptor of the mount's root, with *FUSE_DEVICE the descriptor that fuse-overlayfs is to serve, else -1; or
@@ -61,6 +72,11 @@ int mount_isolate(const struct bundle *bundle, struct err *err);
  * the caller's id only. BUNDLE must outlive *OUT. Return: 0, or -errno with ERR.
  */
 int mounts_open(const struct bundle *bundle, struct mounts **out, struct err *err);
+
+/*
+ * The id-mapped mount FD (taken) is the source of mount number INDEX, which has the option for it. Return: 0, or -errno with ERR.
+ */
+int mounts_take(struct mounts *mounts, size_t index, int fd, struct err *err);
 
 /*
  * Make all mounts below ROOT in their order; mount points are created. OWN_PIDS: the pid namespace is the container's, and so

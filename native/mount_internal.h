@@ -22,12 +22,23 @@ int mount_fs_error(int fs, int code, const char *step, const char *object, struc
  */
 int mount_open_tree(int dirfd, const char *path, bool recursive);
 
+/*
+ * A detached copy of the mount at "/proc/PID/root/PATH", which lies in the mount namespace of PID and so cannot be taken from here; the rights
+ * over that namespace are needed. Looked up in there, because a link in the other's tree would lead into ours. Return: a descriptor, or -errno (-EINVAL: the path is no such one).
+ */
+int mount_borrow(const char *path);
+
 struct overlay {
 	const char *const *lower; /* topmost first */
 	size_t n_lower;
-	const char *upper, *work;
+	const char *upper, *work; /* NULL, both: it can only be read */
 	bool is_volatile;
+	const char *const *data; /* data-only layers below them (since Linux 6.16 in a user namespace); may be NULL */
+	size_t n_data;
 };
+
+/* What the layers of OVERLAY show together, for reading. TARGET is an empty directory that older kernels mount it at. Return: a descriptor of its top, or -errno with ERR. */
+int mount_layers(const struct overlay *overlay, const char *target, struct err *err);
 
 /* Mount OVERLAY at the absolute path TARGET, by whichever API this kernel has for it. Return: 0, or -errno with ERR. */
 int mount_overlay(const struct overlay *overlay, const char *target, struct err *err);

@@ -31,7 +31,15 @@ static const struct {
 };
 _Static_assert(sizeof(types) / sizeof(*types) == NAMESPACE_TYPES, "struct namespaces has room for every type");
 
-static int read_one(json_t *array, size_t t, struct namespaces *out, struct err *err)
+static ino_t annotated_inode(const struct bundle *bundle, const char *type)
+{
+	autofree char *key = xasprintf(NAMESPACE_ANNOTATION "%s", type);
+	const char *text = json_string_value(json_object_get(json_object_get(bundle->config, "annotations"), key));
+
+	return text ? (ino_t)strtoull(text, NULL, 10) : 0;
+}
+
+static int read_one(const struct bundle *bundle, json_t *array, size_t t, struct namespaces *out, struct err *err)
 {
 	json_t *object;
 	size_t i;
@@ -52,6 +60,7 @@ static int read_one(json_t *array, size_t t, struct namespaces *out, struct err 
 			return err_setf(err, 0, "read bundle", "linux.namespaces", "a mount namespace cannot be joined");
 		out->joined |= (unsigned int)types[t].flag;
 		out->paths[out->n_paths].flag = types[t].flag;
+		out->paths[out->n_paths].inode = annotated_inode(bundle, type);
 		out->paths[out->n_paths++].path = path;
 	}
 	return 0;
@@ -74,7 +83,7 @@ int namespaces_parse(const struct bundle *bundle, struct namespaces *out, struct
 			return err_setf(err, 0, "read bundle", "linux.namespaces", "unknown type \"%s\"", type ? type : "");
 	}
 	for (size_t t = 0; t < NAMESPACE_TYPES; t++) {
-		int r = read_one(array, t, out, err);
+		int r = read_one(bundle, array, t, out, err);
 
 		if (r < 0)
 			return r;
@@ -135,7 +144,7 @@ int namespaces_unshare(unsigned int flags, struct err *err)
 }
 
 /*
- * Where a user namespace is to be joined, FD may be a network namespace: its owner is meant then, in which there are the rights to join it.
+ * Where a user namespace is to be joined, FD may be another namespace: its owner is meant then, in which there are the rights to join it.
  * Return: 0 with *FD exchanged, or -errno with ERR.
  */
 static int take_owner(int *fd, const char *path, struct err *err)
@@ -145,15 +154,33 @@ static int take_owner(int *fd, const char *path, struct err *err)
 
 	if (type == CLONE_NEWUSER)
 		return 0;
-	if (type != CLONE_NEWNET)
-		return err_setf(err, 0, "join network namespace", path, "it is no network namespace");
+	if (type < 0)
+		return err_setf(err, 0, "join namespace", path, "it is no namespace");
 	owner = ioctl(*fd, NS_GET_USERNS);
 	if (owner < 0)
 		return err_set(err, errno, "join namespace", path);
 	close(*fd);
 	*fd = owner;
 	if (stat("/proc/self/ns/user", &ours) == 0 && fstat(owner, &theirs) == 0 && ours.st_ino == theirs.st_ino)
-		return err_setf(err, EPERM, "join network namespace", path, "it was made by root: only root can join it");
+		return err_setf(err, EPERM, type == CLONE_NEWNET ? "join network namespace" : "join namespace", path, "it was made by root: only root can join it");
+	return 0;
+}
+
+static bool is_another(int fd, ino_t inode)
+{
+	struct stat st;
+
+	return inode && fstat(fd, &st) == 0 && st.st_ino != inode;
+}
+
+static int check_type(int fd, const struct namespace_path *path, struct err *err)
+{
+	for (size_t t = 0; t < NAMESPACE_TYPES; t++)
+		if (types[t].flag == path->flag && ioctl(fd, NS_GET_NSTYPE) != path->flag) {
+			autofree char *step = xasprintf("join %s namespace", types[t].type);
+
+			return err_setf(err, 0, step, path->path, "it is no %s namespace", types[t].type);
+		}
 	return 0;
 }
 
@@ -161,15 +188,20 @@ int namespaces_join(const struct namespaces *namespaces, struct err *err)
 {
 	int fds[NAMESPACE_TYPES], r = 0;
 	unsigned int opened = 0;
+	const bool user = namespaces->n_paths > 0 && namespaces->paths[0].flag == CLONE_NEWUSER;
 
 	/* All are opened with the rights that we have now, before the first is entered. */
 	for (; opened < namespaces->n_paths && r == 0; opened++) {
 		fds[opened] = open(namespaces->paths[opened].path, O_RDONLY | O_CLOEXEC);
 		if (fds[opened] < 0)
 			r = err_set(err, errno, "open namespace", namespaces->paths[opened].path);
-		else if (namespaces->paths[opened].flag == CLONE_NEWUSER)
-			r = take_owner(&fds[opened], namespaces->paths[opened].path, err);
+		else if (is_another(fds[opened], namespaces->paths[opened].inode))
+			r = err_setf(err, 0, "open namespace", namespaces->paths[opened].path, "it is another one by now");
+		else if (namespaces->paths[opened].flag != CLONE_NEWUSER)
+			r = check_type(fds[opened], &namespaces->paths[opened], err);
 	}
+	if (r == 0 && user)
+		r = take_owner(&fds[0], namespaces->paths[0].path, err);
 	for (unsigned int i = 0; i < namespaces->n_paths && r == 0; i++)
 		if (setns(fds[i], namespaces->paths[i].flag) < 0)
 			r = err_set(err, errno, "join namespace", namespaces->paths[i].path);

@@ -11,12 +11,16 @@
 
 #define NAMESPACE_TYPES 8
 
+/* A path below /proc is another's when its pid is, and a bundle is used again when a container is started again. */
+#define NAMESPACE_ANNOTATION "proa.namespace."
+
 struct namespaces {
 	unsigned int fresh;  /* CLONE_NEW*: to be made */
 	unsigned int joined; /* CLONE_NEW*: of the paths below */
-	struct {
+	struct namespace_path {
 		int flag;
 		const char *path; /* borrowed from the bundle */
+		ino_t inode;      /* which one it was when the bundle was written (annotation NAMESPACE_ANNOTATION and its type); 0: not told */
 	} paths[NAMESPACE_TYPES];
 	unsigned int n_paths; /* the user namespace comes first */
 };

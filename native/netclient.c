@@ -34,7 +34,7 @@ struct netclient {
 	struct netreach_place place;
 	char *plan, *run_dir, *deny; /* DENY: JSON */
 	int run_dir_fd;
-	bool required, given_up;
+	bool required, given_up, keeps_ports;
 	int connection, n_fd, netns_fd, netlink_fd;
 	int client_fd;            /* control socket of the client that asked for the start; borrowed, -1 afterwards */
 	enum { REACHING, ASKED, ATTACHED, RESTING } state;
@@ -174,6 +174,11 @@ void netclient_heed(struct netclient *client, int control)
 	client->client_fd = control;
 }
 
+void netclient_keep_ports(struct netclient *client)
+{
+	client->keeps_ports = true;
+}
+
 void netclient_free(struct netclient *client)
 {
 	if (!client)
@@ -219,7 +224,8 @@ static int attach(struct container_network *hooks, int netns, int netlink, struc
 
 	client->netns_fd = netns;
 	client->netlink_fd = netlink;
-	unlinkat(client->run_dir_fd, NETCLIENT_PORTS, 0); /* of a life before: those ports are given up */
+	if (!client->keeps_ports)
+		unlinkat(client->run_dir_fd, NETCLIENT_PORTS, 0); /* of a start before: those ports are given up */
 	if (client->given_up)
 		return 0;
 	r = send_attach(client, true, err);

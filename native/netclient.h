@@ -38,6 +38,9 @@ void netclient_free(struct netclient *client);
  */
 void netclient_heed(struct netclient *client, int control);
 
+/* The container was connected before: the host ports that it had then are taken again where the plan leaves the choice. */
+void netclient_keep_ports(struct netclient *client);
+
 /* What container_start() has to do with it: netd is found or started when the process was forked, asked when its namespace is there, awaited last. */
 struct container_network *netclient_network(struct netclient *client);
 

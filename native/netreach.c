@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "live.h"
 #include "net/netd.h"
 #include "supervisor.h"
 #include "util.h"
@@ -136,7 +137,7 @@ struct neighbour {
 static int ask_neighbour(int directory, const char *name)
 {
 	static const unsigned char question[WIRE_HEADER_BYTES] = { WIRE_NETNS };
-	autofree char *state = xasprintf("%s/" SUPERVISOR_STATE, name), *socket_name = xasprintf("%s/" SUPERVISOR_SOCKET, name);
+	autofree char *state = xasprintf("%s/" LIVE_FILE, name), *socket_name = xasprintf("%s/" SUPERVISOR_SOCKET, name);
 	autoclose int fd = -1;
 	struct sockaddr_un address;
 	socklen_t len = wire_address(directory, socket_name, &address);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "initial.h"
 #include "path.h"
 #include "util.h"
 
@@ -136,6 +137,7 @@ int process_parse(json_t *object, struct process *out, struct err *err)
 	int r;
 
 	memset(out, 0, sizeof(*out));
+	out->init_fd = -1;
 	out->args = string_list(json_object_get(object, "args"));
 	if (!out->args || !out->args[0])
 		return invalid(err, "args", "not a list of strings with at least one");
@@ -275,7 +277,7 @@ static int change_user(const struct process *process, struct err *err)
 {
 	autofree char *uid = xasprintf("%u", process->uid), *gid = xasprintf("%u", process->gid);
 
-	if (setgroups(process->n_groups, process->groups) < 0 && !(errno == EPERM && groups_are_denied()))
+	if (!process->keeps_groups && setgroups(process->n_groups, process->groups) < 0 && !(errno == EPERM && groups_are_denied()))
 		return err_setf(err, errno, "set groups", gid, errno == EINVAL ? "a group id is not mapped" : "");
 	if (setresgid(process->gid, process->gid, process->gid) < 0)
 		return err_setf(err, errno, "set group", gid, errno == EINVAL ? "the group id is not mapped" : "");
@@ -285,16 +287,15 @@ static int change_user(const struct process *process, struct err *err)
 }
 
 /*
- * Close all descriptors above 2 but KEEP. Not left to close-on-exec: a program named /proc/self/fd/7/… is looked up before
+ * Close all descriptors above 2 but KEEP and those that PROCESS gets. Not left to close-on-exec: a program named /proc/self/fd/7/… is looked up before
  * execve closes anything.
  */
-static int close_others(int keep, struct err *err)
+static int close_others(const struct process *process, int keep, struct err *err)
 {
-	if (keep > STDERR_FILENO + 1 && close_range(STDERR_FILENO + 1, (unsigned int)keep - 1, 0) < 0)
-		return err_set(err, errno, "close descriptors", "");
-	if (close_range((unsigned int)keep + 1, ~0U, 0) < 0)
-		return err_set(err, errno, "close descriptors", "");
-	return 0;
+	const int more[] = { keep, process->init_fd };
+	int r = preserve_close_others(process->preserved, more, sizeof(more) / sizeof(*more));
+
+	return r < 0 ? err_set(err, -r, "close descriptors", "") : 0;
 }
 
 int process_become(const struct process *process, int slave, const struct seccomp_filter *filter, int keep,
@@ -314,7 +315,7 @@ int process_become(const struct process *process, int slave, const struct seccom
 	if (r == 0)
 		r = enter_cwd(process, err);
 	if (r == 0)
-		r = close_others(keep, err);
+		r = close_others(process, keep, err);
 	if (r == 0)
 		r = caps_bound(&process->caps, err);
 	/* Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to go; with it, it comes last. */
@@ -367,7 +368,7 @@ static int try_execute(const struct process *process, const char *file, bool *mi
 	return code;
 }
 
-int process_execute(const struct process *process, struct err *err)
+static int execute(const struct process *process, struct err *err)
 {
 	const char *name = process->args[0], *path = path_variable(process->env);
 	bool missing_interpreter = false;
@@ -402,4 +403,18 @@ int process_execute(const struct process *process, struct err *err)
 	if (err)
 		err->exit = is_absent(code) ? 127 : 126;
 	return r;
+}
+
+int process_execute(const struct process *process, struct err *err)
+{
+	pid_t program = 0;
+
+	if (process->init_fd < 0)
+		return execute(process, err);
+	if (!process->init_starts) {
+		program = initial_fork(err);
+		if (program <= 0)
+			return program < 0 ? program : execute(process, err);
+	}
+	return initial_become(process->init_fd, process->args, process->env, program, err);
 }

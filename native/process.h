@@ -11,6 +11,7 @@
 
 #include "caps.h"
 #include "err.h"
+#include "preserve.h"
 #include "seccomp.h"
 
 struct process {
@@ -23,7 +24,10 @@ struct process {
 	mode_t umask;
 	bool no_new_privileges;
 	bool terminal;
+	bool keeps_groups;  /* the caller's supplementary groups stay */
 	bool joins;         /* a running container: what is missing there is not made */
+	int init_fd;        /* the init that is to be its parent (initial.h), or -1 */
+	bool init_starts;   /* that one starts the program itself */
 	int rows, columns;  /* 0: as it comes */
 	struct caps caps;
 	const char *oom_score_adj; /* digits, or NULL; owned */
@@ -33,6 +37,7 @@ struct process {
 		struct rlimit limit;
 	} *limits;
 	size_t n_limits;
+	const struct preserved *preserved; /* descriptors that it gets, or NULL */
 };
 
 /* Read OBJECT, which must outlive *OUT. Nothing is freed: execve does. Return: 0, or -errno with ERR. */
@@ -59,7 +64,10 @@ int process_open_terminal(const struct process *process, int ptmx, int *slave, s
 int process_become(const struct process *process, int slave, const struct seccomp_filter *filter, int keep,
 	int death_signal, struct err *err);
 
-/* Execute the program. Return: -errno with ERR, exit 127 when it was not found and 126 when it cannot be executed. */
+/*
+ * Execute the program; with an init, in a child, and the init here. Return, in either: -errno with ERR, exit 127 when it was not found and 126 when
+ * it cannot be executed.
+ */
 int process_execute(const struct process *process, struct err *err);
 
 #endif

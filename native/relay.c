@@ -15,6 +15,7 @@
 #include <termios.h>
 
 #include "idle.h"
+#include "hangup.h"
 #include "relay_internal.h"
 #include "util.h"
 
@@ -68,6 +69,7 @@ static void client_free(struct client *client)
 {
 	close(client->fd);
 	wire_queue_free(&client->out);
+	free(client->text);
 	free(client);
 }
 
@@ -129,6 +131,13 @@ void relay_stdio_close(struct relay_stdio *stdio)
 {
 	for (int i = 0; i < 3; i++)
 		close_fd(&stdio->fd[i]);
+}
+
+void relay_drop_pipes(struct relay *relay)
+{
+	close_fd(&relay->stdin_fd);
+	close_fd(&relay->out_fd[0]);
+	close_fd(&relay->out_fd[1]);
 }
 
 void relay_process(struct relay *relay, int pidfd, int console_fd, bool input, bool stdin_once, struct log *log)
@@ -390,7 +399,7 @@ static int handle_control(struct relay *relay, struct client *client, uint8_t ty
 	case WIRE_ATTACH:
 		if (len != 1 || payload[0] > 7)
 			return -EPROTO;
-		client->wants = payload[0];
+		client->wants = client->leaving ? 0 : payload[0];
 		return 0;
 	case WIRE_RESIZE:
 		if (len != 4)
@@ -417,6 +426,8 @@ static int handle_control(struct relay *relay, struct client *client, uint8_t ty
 			return -EPROTO;
 		close_fd(&relay->slave_fd);
 		close_fd(&relay->console_fd);
+		if (relay->pidfd >= 0)
+			hangup_end(relay->pidfd);
 		return 0;
 	case WIRE_DETACH:
 		return len == 0 ? -EPIPE : -EPROTO;
@@ -431,6 +442,13 @@ static int handle_control(struct relay *relay, struct client *client, uint8_t ty
 		return len == 0 ? relay_ask_reload(relay, client) : -EPROTO;
 	case WIRE_NETNS:
 		return len == 0 ? relay_tell_netns(relay, client) : -EPROTO;
+	case WIRE_PAUSE:
+	case WIRE_UNPAUSE:
+		return len == 0 ? relay_ask_pause(relay, client, type == WIRE_PAUSE) : -EPROTO;
+	case WIRE_CHECK:
+		return len == 0 ? relay_ask_check(relay, client) : -EPROTO;
+	case WIRE_UPDATE:
+		return relay_ask_update(relay, client, (const char *)client->text, len);
 	default:
 		return -EPROTO;
 	}
@@ -443,10 +461,13 @@ static int take_control(struct relay *relay, struct client *client)
 	size_t len = wire_get32(in->header + 4);
 	uint8_t type = in->type;
 
-	if (len > WIRE_CONTROL_BYTES)
+	if (len > (type == WIRE_UPDATE ? WIRE_UPDATE_BYTES : WIRE_CONTROL_BYTES))
 		return -EPROTO;
+	if (type == WIRE_UPDATE && !client->text)
+		client->text = xcalloc(1, WIRE_UPDATE_BYTES + 1); /* only while it comes */
 	if (in->left > 0) {
-		ssize_t n = recv(client->fd, client->control + (len - in->left), in->left, MSG_DONTWAIT);
+		unsigned char *payload = type == WIRE_UPDATE ? client->text : client->control;
+		ssize_t n = recv(client->fd, payload + (len - in->left), in->left, MSG_DONTWAIT);
 
 		if (n < 0)
 			return errno == EAGAIN ? 0 : errno == EINTR ? 1 : -errno;
@@ -459,6 +480,8 @@ static int take_control(struct relay *relay, struct client *client)
 		wire_consumed(in, 0);
 	}
 	int r = handle_control(relay, client, type, len);
+	free(client->text);
+	client->text = NULL;
 	return r < 0 ? r : 1;
 }
 
@@ -503,7 +526,7 @@ static void remove_gone(struct relay *relay)
 static bool is_congested(const struct relay *relay)
 {
 	for (const struct client *client = relay->clients; client; client = client->next)
-		if (client->full || wire_pending(&client->out) > RELAY_QUEUE_BYTES)
+		if (!client->leaving && (client->full || wire_pending(&client->out) > RELAY_QUEUE_BYTES))
 			return true;
 	return false;
 }
@@ -536,7 +559,7 @@ static size_t prepare_poll(struct relay *relay)
 	relay->poll[SLOT_ERR] = (struct pollfd){ .fd = read_more ? relay->out_fd[1] : -1, .events = POLLIN };
 	relay->poll[SLOT_CONSOLE] = (struct pollfd){ .fd = read_more ? relay->console_fd : -1, .events = POLLIN };
 	relay->poll[SLOT_STDIN] = (struct pollfd){ .fd = wants_input ? input_fd : -1, .events = POLLOUT };
-	relay->poll[SLOT_GUEST] = (struct pollfd){ .fd = relay->guest ? relay->guest->fd : -1, .events = POLLIN };
+	relay_poll_guests(relay);
 	return n;
 }
 
@@ -552,6 +575,7 @@ static void serve_clients(struct relay *relay, const struct pollfd *slots)
 			client->full = false;
 		if ((events & POLLOUT) && wire_flush(client->fd, &client->out) < 0)
 			stop_output(client);
+		client->gone = client->gone || (client->leaving && wire_pending(&client->out) == 0);
 		/* POLLHUP alone: serve_client() finds the end of the stream. */
 		if (client->blocked ? takes_input : (events & (POLLIN | POLLHUP | POLLERR)) != 0)
 			serve_client(relay, client);
@@ -599,55 +623,73 @@ void relay_started(struct relay *relay)
 			stop_output(client);
 }
 
+/* One round of the loop. DIRTY: memory was used since the last time that it was given back. Return: true when the process has ended. */
+static bool serve(struct relay *relay, bool *dirty)
+{
+	size_t n = prepare_poll(relay);
+	int patience = relay_guest_patience(relay), ready;
+
+	if ((*dirty || relay->listen_pause) && (patience < 0 || patience > IDLE_MS))
+		patience = IDLE_MS;
+	ready = poll(relay->poll, n, patience);
+	if (ready < 0)
+		return false; /* EINTR, or no memory in the kernel for now */
+	relay->listen_pause = 0;
+	if (relay_serve_guests(relay) && ready == 0) {
+		*dirty = true;
+		return false;
+	}
+	if (ready == 0) {
+		if (*dirty)
+			give_memory_back(relay);
+		*dirty = false;
+		return false;
+	}
+	*dirty = true;
+	struct pollfd *slots = relay->poll;
+	if (slots[SLOT_OUT].revents)
+		read_output(relay, &relay->out_fd[0], LOG_STDOUT);
+	if (slots[SLOT_ERR].revents)
+		read_output(relay, &relay->out_fd[1], LOG_STDERR);
+	if (slots[SLOT_CONSOLE].revents)
+		read_output(relay, &relay->console_fd, LOG_STDOUT);
+	serve_clients(relay, slots);
+	if (slots[SLOT_LISTEN].revents)
+		accept_clients(relay);
+	remove_gone(relay);
+	return slots[SLOT_END].revents != 0;
+}
+
 int relay_run(struct relay *relay, int *signal_number)
 {
 	bool dirty = true;
 
-	for (;;) {
-		size_t n = prepare_poll(relay);
-		int patience = relay_guest_patience(relay), ready;
-
-		if ((dirty || relay->listen_pause) && (patience < 0 || patience > IDLE_MS))
-			patience = IDLE_MS;
-		ready = poll(relay->poll, n, patience);
-		if (ready < 0)
-			continue; /* EINTR, or no memory in the kernel for now */
-		relay->listen_pause = 0;
-		if (relay_serve_guest(relay) && ready == 0) {
-			dirty = true;
-			continue;
-		}
-		if (ready == 0) {
-			if (dirty)
-				give_memory_back(relay);
-			dirty = false;
-			continue;
-		}
-		dirty = true;
-		struct pollfd *slots = relay->poll;
-		if (slots[SLOT_OUT].revents)
-			read_output(relay, &relay->out_fd[0], LOG_STDOUT);
-		if (slots[SLOT_ERR].revents)
-			read_output(relay, &relay->out_fd[1], LOG_STDERR);
-		if (slots[SLOT_CONSOLE].revents)
-			read_output(relay, &relay->console_fd, LOG_STDOUT);
-		serve_clients(relay, slots);
-		if (slots[SLOT_LISTEN].revents)
-			accept_clients(relay);
-		remove_gone(relay);
-		if (slots[SLOT_END].revents)
-			break;
-	}
+	while (!serve(relay, &dirty))
+		;
 	int status = wait_status(relay, signal_number);
 
 	relay->ended = true;
-	relay->guest = NULL;
+	memset(relay->guests, 0, sizeof(relay->guests));
 	drain(relay, &relay->out_fd[0], LOG_STDOUT);
 	drain(relay, &relay->out_fd[1], LOG_STDERR);
 	drain(relay, &relay->console_fd, LOG_STDOUT);
 	close_fd(&relay->slave_fd);
 	close_fd(&relay->stdin_fd);
 	return status;
+}
+
+void relay_rest(struct relay *relay)
+{
+	bool dirty = true;
+
+	relay->woken = false;
+	while (!relay->woken)
+		serve(relay, &dirty);
+}
+
+void relay_wake(struct relay *relay)
+{
+	relay->woken = true;
 }
 
 void relay_unlisten(struct relay *relay)
@@ -670,10 +712,27 @@ static void send_end(struct client *client, int status, const struct err *err)
 	}
 }
 
+void relay_end_life(struct relay *relay, int status)
+{
+	for (struct client *client = relay->clients; client; client = client->next) {
+		if (client->leaving)
+			continue;
+		send_end(client, status, NULL);
+		client->leaving = true;
+		client->wants = 0;
+		client->gone = client->gone || wire_pending(&client->out) == 0;
+	}
+	remove_gone(relay);
+	close_fd(&relay->pidfd);
+	relay->log = NULL;
+	relay->line_open = relay->started = relay->ended = false;
+}
+
 void relay_finish(struct relay *relay, int status, const struct err *err)
 {
 	for (struct client *client = relay->clients; client; client = client->next)
-		send_end(client, status, err);
+		if (!client->leaving)
+			send_end(client, status, err);
 	while (relay->clients) {
 		for (struct client *client = relay->clients; client; client = client->next)
 			if (wire_flush(client->fd, &client->out) < 0 || wire_pending(&client->out) == 0)

@@ -51,6 +51,9 @@ void relay_free(struct relay *relay);
 int relay_pipes(struct relay *relay, bool open_stdin, struct relay_stdio *stdio, struct err *err);
 void relay_stdio_close(struct relay_stdio *stdio);
 
+/* The process was not executed after all: close our ends. */
+void relay_drop_pipes(struct relay *relay);
+
 /*
  * Take over the process behind PIDFD and, unless CONSOLE_FD is -1, its terminal. INPUT: clients may type. STDIN_ONCE: its stdin
  * ends when a client that has it says so or leaves. LOG may be NULL and stays the caller's.
@@ -67,7 +70,9 @@ void relay_add_client(struct relay *relay, int socket, unsigned wants);
 void relay_started(struct relay *relay);
 
 /*
- * Something beside the process that the loop serves: the connection to netd (netclient.h). FD and WAKE_MS are looked at before each wait.
+ * Something beside the process that the loop serves: the connection to netd (netclient.h), a timer, a process of its own. FD and WAKE_MS are looked at before
+ * each wait, and may be changed at any time. What a client asks for is for the first guest that has the function; each of them may be NULL, READY where
+ * there is neither FD nor WAKE_MS.
  */
 struct relay_guest {
 	int fd;           /* polled for input; -1: none */
@@ -75,9 +80,20 @@ struct relay_guest {
 	void (*ready)(struct relay_guest *guest);  /* FD is readable, or WAKE_MS has passed */
 	void (*reload)(struct relay_guest *guest); /* a client has asked for it; relay_reloaded() answers, now or later */
 	int (*netns)(struct relay_guest *guest);   /* descriptor of N, or -1 */
+	int (*pause)(struct relay_guest *guest, bool paused, struct err *err);              /* PAUSE, UNPAUSE. Return: 0, or -errno with ERR */
+	int (*check)(struct relay_guest *guest, struct err *err); /* CHECK: relay_checked() answers it later. Return: 0, or -errno with ERR */
+	int (*update)(struct relay_guest *guest, const char *text, size_t len, struct err *err); /* UPDATE; TEXT ends in a 0. Return: the same */
 };
 
+#define RELAY_GUESTS 8 /* at once */
+
+/* GUEST stays the caller's, and must stay until it is removed or the relay freed. Removing one that is no guest is nothing. Both may be called by a guest. */
 void relay_add_guest(struct relay *relay, struct relay_guest *guest);
+void relay_remove_guest(struct relay *relay, struct relay_guest *guest);
+
+/* A check of the container's health begins, for all who have asked up to now; its end. OUTCOME: what they are told (WIRE_CHECKED). Return: as relay_reloaded(). */
+void relay_check_begins(struct relay *relay);
+bool relay_checked(struct relay *relay, unsigned char outcome);
 
 /* A reload begins: it answers those who have asked up to now, and not who asks while it is under way. */
 void relay_reload_begins(struct relay *relay);
@@ -86,10 +102,20 @@ void relay_reload_begins(struct relay *relay);
 bool relay_reloaded(struct relay *relay, const struct err *err);
 
 /*
- * Serve until the process has ended and all of its output was read.
+ * Serve until the process has ended and all of its output was read. There are no guests afterwards.
  * Return: its exit status, 128 + N for signal N; *SIGNAL is N, or 0.
  */
 int relay_run(struct relay *relay, int *signal_number);
+
+/*
+ * Between two processes: tell every client that the one of before has ended, EXIT with STATUS, and let them go when they have their bytes, which
+ * nobody waits for. The listening socket stays; who connects from now on waits for the next process, which is given as the first one was.
+ */
+void relay_end_life(struct relay *relay, int status);
+
+/* Serve clients and guests without a process, until relay_wake(). */
+void relay_rest(struct relay *relay);
+void relay_wake(struct relay *relay);
 
 /* Stop listening; clients that had connected but were not served yet are clients from here on. */
 void relay_unlisten(struct relay *relay);

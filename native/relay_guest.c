@@ -1,6 +1,8 @@
-/* relay_guest: what the loop does for its guest, and for the clients that want something of it. */
+/* relay_guest: what the loop does for its guests, and for the clients that want something of it. */
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "relay_internal.h"
@@ -22,8 +24,39 @@ void relay_send_facts(struct client *client, enum wire_type type, const struct e
 
 void relay_add_guest(struct relay *relay, struct relay_guest *guest)
 {
-	relay->guest = guest;
+	size_t i = 0;
+
+	while (i < RELAY_GUESTS && relay->guests[i] && relay->guests[i] != guest)
+		i++;
+	assert(i < RELAY_GUESTS); /* each is a part of the program, known beforehand */
+	relay->guests[i] = guest;
+	if (relay->poll)
+		relay->poll[SLOT_GUESTS + i].revents = 0; /* of one that was there before */
 }
+
+void relay_remove_guest(struct relay *relay, struct relay_guest *guest)
+{
+	for (size_t i = 0; i < RELAY_GUESTS; i++)
+		if (relay->guests[i] == guest)
+			relay->guests[i] = NULL;
+}
+
+/* The first guest that has the function at OFFSET of struct relay_guest; NULL where there is none, or the process has ended. */
+static struct relay_guest *guest_with(const struct relay *relay, size_t offset)
+{
+	for (size_t i = 0; !relay->ended && i < RELAY_GUESTS; i++) {
+		void (*function)(void);
+
+		if (!relay->guests[i])
+			continue;
+		memcpy(&function, (const char *)relay->guests[i] + offset, sizeof(function));
+		if (function)
+			return relay->guests[i];
+	}
+	return NULL;
+}
+
+#define GUEST_WITH(relay, function) guest_with(relay, offsetof(struct relay_guest, function))
 
 void relay_reload_begins(struct relay *relay)
 {
@@ -51,11 +84,12 @@ bool relay_reloaded(struct relay *relay, const struct err *err)
 
 int relay_ask_reload(struct relay *relay, struct client *client)
 {
+	struct relay_guest *guest = GUEST_WITH(relay, reload);
 	struct err err;
 
-	if (relay->guest && !relay->ended) {
+	if (guest) {
 		client->reload = RELOAD_ASKED;
-		relay->guest->reload(relay->guest);
+		guest->reload(guest);
 		return 0;
 	}
 	err_setf(&err, 0, "reload networks", "", "the container was started without networks of its own");
@@ -67,27 +101,115 @@ int relay_ask_reload(struct relay *relay, struct client *client)
 int relay_tell_netns(struct relay *relay, struct client *client)
 {
 	unsigned char frame[WIRE_HEADER_BYTES + 1] = { WIRE_NETNS_IS };
-	int fd = relay->guest && !relay->ended ? relay->guest->netns(relay->guest) : -1;
+	struct relay_guest *guest = GUEST_WITH(relay, netns);
+	int fd = guest ? guest->netns(guest) : -1;
 
 	wire_put32(frame + 4, 1);
 	frame[WIRE_HEADER_BYTES] = fd >= 0;
 	return wire_pending(&client->out) > 0 ? -EPROTO : wire_send_descriptor(client->fd, frame, sizeof(frame), fd);
 }
 
+/* DONE, or REFUSED with ERR where R is one. */
+static int answer(struct client *client, int r, const struct err *err)
+{
+	if (r < 0)
+		relay_send_facts(client, WIRE_REFUSED, err);
+	else if (wire_send(client->fd, &client->out, WIRE_DONE, NULL, 0) < 0)
+		client->gone = true;
+	return 0;
+}
+
+int relay_ask_pause(struct relay *relay, struct client *client, bool paused)
+{
+	struct relay_guest *guest = GUEST_WITH(relay, pause);
+	struct err err = { 0 };
+	int r = guest ? guest->pause(guest, paused, &err)
+		      : err_setf(&err, 0, paused ? "pause" : "unpause", "", "the container cannot be paused now");
+
+	return answer(client, r, &err);
+}
+
+int relay_ask_check(struct relay *relay, struct client *client)
+{
+	struct relay_guest *guest = GUEST_WITH(relay, check);
+	struct err err = { 0 };
+	int r;
+
+	client->check = RELOAD_ASKED;
+	r = guest ? guest->check(guest, &err) : err_setf(&err, 0, "check health", "", "the container has no health check");
+	if (r < 0) {
+		client->check = RELOAD_NONE;
+		relay_send_facts(client, WIRE_REFUSED, &err);
+	}
+	return 0;
+}
+
+void relay_check_begins(struct relay *relay)
+{
+	for (struct client *client = relay->clients; client; client = client->next)
+		if (client->check == RELOAD_ASKED)
+			client->check = RELOAD_UNDER_WAY;
+}
+
+bool relay_checked(struct relay *relay, unsigned char outcome)
+{
+	bool more = false;
+
+	for (struct client *client = relay->clients; client; client = client->next) {
+		more = more || client->check == RELOAD_ASKED;
+		if (client->check != RELOAD_UNDER_WAY)
+			continue;
+		client->check = RELOAD_NONE;
+		if (wire_send(client->fd, &client->out, WIRE_CHECKED, &outcome, 1) < 0)
+			client->gone = true;
+	}
+	return more;
+}
+
+int relay_ask_update(struct relay *relay, struct client *client, const char *text, size_t len)
+{
+	struct relay_guest *guest = GUEST_WITH(relay, update);
+	struct err err = { 0 };
+	int r = guest ? guest->update(guest, text, len, &err) : err_setf(&err, 0, "update", "", "the container has ended");
+
+	return answer(client, r, &err);
+}
+
 int relay_guest_patience(const struct relay *relay)
 {
-	int64_t left;
+	int64_t first = 0, left;
 
-	if (!relay->guest || relay->guest->wake_ms == 0)
+	for (size_t i = 0; i < RELAY_GUESTS; i++) {
+		int64_t wake = relay->guests[i] ? relay->guests[i]->wake_ms : 0;
+
+		if (wake != 0 && (first == 0 || wake < first))
+			first = wake;
+	}
+	if (first == 0)
 		return -1;
-	left = relay->guest->wake_ms - monotonic_ms();
+	left = first - monotonic_ms();
 	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
-bool relay_serve_guest(struct relay *relay)
+void relay_poll_guests(struct relay *relay)
 {
-	if (!relay->guest || (relay->poll[SLOT_GUEST].revents == 0 && relay_guest_patience(relay) != 0))
-		return false;
-	relay->guest->ready(relay->guest);
-	return true;
+	for (size_t i = 0; i < RELAY_GUESTS; i++)
+		relay->poll[SLOT_GUESTS + i] =
+			(struct pollfd){ .fd = relay->guests[i] ? relay->guests[i]->fd : -1, .events = POLLIN };
+}
+
+bool relay_serve_guests(struct relay *relay)
+{
+	const int64_t now = monotonic_ms();
+	bool served = false;
+
+	for (size_t i = 0; i < RELAY_GUESTS; i++) {
+		struct relay_guest *guest = relay->guests[i];
+
+		if (!guest || (relay->poll[SLOT_GUESTS + i].revents == 0 && (guest->wake_ms == 0 || guest->wake_ms > now)))
+			continue;
+		guest->ready(guest);
+		served = true;
+	}
+	return served;
 }

@@ -1,8 +1,10 @@
 #include "request.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "util.h"
@@ -28,6 +30,29 @@ int request_read(int fd, json_t **out, struct err *err)
 		return err_setf(err, 0, "read request", "", "not an object");
 	}
 	return 0;
+}
+
+static int kept_fd = -1;
+
+bool request_keep(int fd)
+{
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return false;
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	kept_fd = fd;
+	return true;
+}
+
+int request_kept(json_t *request)
+{
+	if (kept_fd < 0) {
+		autofree char *text = json_dumps(request, JSON_COMPACT);
+		autoclose int fd = text ? memfd_create("request", MFD_CLOEXEC) : -1;
+
+		if (fd >= 0 && write_all(fd, text, strlen(text)) == 0)
+			kept_fd = steal_fd(&fd);
+	}
+	return kept_fd;
 }
 
 int request_unpack(json_t *object, struct err *err, const char *what, const char *format, ...)

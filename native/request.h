@@ -16,6 +16,15 @@
 int request_read(int fd, json_t **out, struct err *err);
 
 /*
+ * Keep FD, which a request was read from, for another reading of it, close-on-exec. Return: false where it cannot be read
+ * again (a pipe).
+ */
+bool request_keep(int fd);
+
+/* The descriptor that was kept, or a new one with the text of REQUEST; -1 where there is none to be had. */
+int request_kept(json_t *request);
+
+/*
  * Unpack OBJECT by jansson's json_unpack_ex format, strictly: an unknown key is an error ("!" is appended by the caller's format).
  * Return: 0 or -EINVAL with ERR filled, naming WHAT.
  */

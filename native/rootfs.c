@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -14,7 +15,7 @@
 
 #define FSCONFIG_LIMIT 255 /* bytes of a value */
 
-static int read_overlay(json_t *object, struct rootfs *rootfs, json_t **lower, struct err *err)
+static int read_overlay(json_t *object, struct rootfs *rootfs, json_t **lower, json_t **data, struct err *err)
 {
 	const char *driver;
 	int is_volatile = 0, tmpfs = 0, r;
@@ -25,8 +26,8 @@ static int read_overlay(json_t *object, struct rootfs *rootfs, json_t **lower, s
 	else if (json_object_get(object, "tmpfs"))
 		r = request_unpack(object, err, "rootfs", "{s:s,s:o,s:b!}", "driver", &driver, "lower", lower, "tmpfs", &tmpfs);
 	else
-		r = request_unpack(object, err, "rootfs", "{s:s,s:o,s:s,s:s,s:b!}", "driver", &driver, "lower", lower,
-			"upper", &rootfs->upper, "work", &rootfs->work, "volatile", &is_volatile);
+		r = request_unpack(object, err, "rootfs", "{s:s,s:o,s:s,s:s,s:b,s?o!}", "driver", &driver, "lower", lower,
+			"upper", &rootfs->upper, "work", &rootfs->work, "volatile", &is_volatile, "data", data);
 	rootfs->tmpfs = tmpfs;
 	rootfs->is_volatile = is_volatile;
 	if (r == 0 && !tmpfs && !rootfs->upper)
@@ -34,20 +35,21 @@ static int read_overlay(json_t *object, struct rootfs *rootfs, json_t **lower, s
 	return r;
 }
 
-static int read_lower(json_t *array, struct rootfs *rootfs, struct err *err)
+/* A list of directories, *N of them: *OUT is owned, its strings are borrowed. Return: 0, or -errno with ERR. */
+static int read_directories(json_t *array, const char *what, const char ***out, size_t *n, struct err *err)
 {
 	json_t *value;
 	size_t i;
 
 	if (!json_is_array(array) || json_array_size(array) == 0)
-		return err_setf(err, 0, "read request", "rootfs", "lower is not a list of directories");
-	rootfs->lower = xcalloc(json_array_size(array), sizeof(*rootfs->lower));
+		return err_setf(err, 0, "read request", "rootfs", "%s is not a list of directories", what);
+	*out = xcalloc(json_array_size(array), sizeof(**out));
 	json_array_foreach(array, i, value) {
 		const char *path = json_string_value(value);
 
 		if (!path || path[0] != '/')
-			return err_setf(err, 0, "read request", "rootfs", "lower directory %zu is not an absolute path", i);
-		rootfs->lower[rootfs->n_lower++] = path;
+			return err_setf(err, 0, "read request", "rootfs", "%s directory %zu is not an absolute path", what, i);
+		(*out)[(*n)++] = path;
 	}
 	return 0;
 }
@@ -55,7 +57,7 @@ static int read_lower(json_t *array, struct rootfs *rootfs, struct err *err)
 static int fill(struct rootfs *rootfs, struct err *err)
 {
 	const char *driver = json_string_value(json_object_get(rootfs->json, "driver"));
-	json_t *lower = NULL;
+	json_t *lower = NULL, *data = NULL;
 	int r;
 
 	if (driver && strcmp(driver, "plain") == 0) {
@@ -68,8 +70,10 @@ static int fill(struct rootfs *rootfs, struct err *err)
 		rootfs->driver = ROOTFS_FUSE_OVERLAYFS;
 	else
 		return err_setf(err, 0, "read request", "rootfs", "unknown driver \"%s\"", driver ? driver : "");
-	r = read_overlay(rootfs->json, rootfs, &lower, err);
-	return r < 0 ? r : read_lower(lower, rootfs, err);
+	r = read_overlay(rootfs->json, rootfs, &lower, &data, err);
+	if (r == 0)
+		r = read_directories(lower, "lower", &rootfs->lower, &rootfs->n_lower, err);
+	return r < 0 || !data ? r : read_directories(data, "data", &rootfs->data, &rootfs->n_data, err);
 }
 
 int rootfs_parse(json_t *object, struct rootfs **out, struct err *err)
@@ -93,6 +97,7 @@ void rootfs_free(struct rootfs *rootfs)
 		return;
 	json_decref(rootfs->json);
 	free(rootfs->lower);
+	free(rootfs->data);
 	free(rootfs);
 }
 
@@ -130,7 +135,7 @@ static bool append_quoted(char *options, size_t *used, size_t room, const char *
 /* By mount(2), for kernels without lowerdir+ (before 6.8) and for long names. */
 static int overlay_by_options(const struct overlay *overlay, const char *target, struct err *err)
 {
-	size_t parent = common_parent(overlay), used, room = (size_t)sysconf(_SC_PAGESIZE) - 1;
+	size_t parent = overlay->n_data ? 0 : common_parent(overlay), used, room = (size_t)sysconf(_SC_PAGESIZE) - 1;
 	autofree char *options = xmalloc(room + 64), *directory = xasprintf("%.*s", (int)parent, overlay->lower[0]);
 	bool fits = true;
 
@@ -142,10 +147,17 @@ static int overlay_by_options(const struct overlay *overlay, const char *target,
 			options[used++] = ':';
 		fits = append_quoted(options, &used, room, *name ? name : ".");
 	}
-	used += (size_t)(fits ? sprintf(options + used, ",upperdir=") : 0);
-	fits = fits && append_quoted(options, &used, room - 16, overlay->upper);
-	used += (size_t)(fits ? sprintf(options + used, ",workdir=") : 0);
-	fits = fits && append_quoted(options, &used, room, overlay->work);
+	for (size_t i = 0; i < overlay->n_data && fits; i++) {
+		options[used++] = ':'; /* two of them: what follows is looked at for data only */
+		options[used++] = ':';
+		fits = append_quoted(options, &used, room, overlay->data[i]);
+	}
+	if (overlay->upper) {
+		used += (size_t)(fits ? sprintf(options + used, ",upperdir=") : 0);
+		fits = fits && append_quoted(options, &used, room - 16, overlay->upper);
+		used += (size_t)(fits ? sprintf(options + used, ",workdir=") : 0);
+		fits = fits && append_quoted(options, &used, room, overlay->work);
+	}
 	if (!fits)
 		return err_setf(err, E2BIG, "mount overlay", target, "%zu layers are too many for this kernel", overlay->n_lower);
 	if (chdir(*directory ? directory : "/") < 0)
@@ -161,8 +173,11 @@ static bool fits_fsconfig(const struct overlay *overlay)
 	for (size_t i = 0; i < overlay->n_lower; i++)
 		if (strlen(overlay->lower[i]) > FSCONFIG_LIMIT)
 			return false;
-	return strlen(overlay->upper) <= FSCONFIG_LIMIT && strlen(overlay->work) <= FSCONFIG_LIMIT &&
-		!strchr(overlay->upper, '\\') && !strchr(overlay->work, '\\');
+	for (size_t i = 0; i < overlay->n_data; i++)
+		if (strlen(overlay->data[i]) > FSCONFIG_LIMIT)
+			return false;
+	return !overlay->upper || (strlen(overlay->upper) <= FSCONFIG_LIMIT && strlen(overlay->work) <= FSCONFIG_LIMIT &&
+		!strchr(overlay->upper, '\\') && !strchr(overlay->work, '\\'));
 }
 
 /*
@@ -177,7 +192,7 @@ static int overlay_configure(const struct overlay *overlay, struct err *err)
 		return -EOPNOTSUPP;
 	fs = fsopen("overlay", FSOPEN_CLOEXEC);
 	if (fs < 0)
-		return err_set(err, errno, "mount overlay", overlay->upper);
+		return err_set(err, errno, "mount overlay", overlay->lower[0]);
 	mount_fsconfig(fs, "source", "overlay"); /* only for those who read the list of mounts */
 	for (size_t i = 0; i < overlay->n_lower; i++)
 		if (mount_fsconfig(fs, "lowerdir+", overlay->lower[i]) < 0) {
@@ -185,13 +200,44 @@ static int overlay_configure(const struct overlay *overlay, struct err *err)
 				return -EOPNOTSUPP;
 			return mount_fs_error(fs, errno, "add layer", overlay->lower[i], err);
 		}
-	if (mount_fsconfig(fs, "upperdir", overlay->upper) < 0)
+	for (size_t i = 0; i < overlay->n_data; i++)
+		if (mount_fsconfig(fs, "datadir+", overlay->data[i]) < 0)
+			return mount_fs_error(fs, errno, "add data layer", overlay->data[i], err);
+	if (overlay->upper && mount_fsconfig(fs, "upperdir", overlay->upper) < 0)
 		return mount_fs_error(fs, errno, "add upper directory", overlay->upper, err);
-	if (mount_fsconfig(fs, "workdir", overlay->work) < 0)
+	if (overlay->work && mount_fsconfig(fs, "workdir", overlay->work) < 0)
 		return mount_fs_error(fs, errno, "add work directory", overlay->work, err);
 	if (mount_fsconfig(fs, "userxattr", NULL) < 0 || (overlay->is_volatile && mount_fsconfig(fs, "volatile", NULL) < 0))
-		return mount_fs_error(fs, errno, "mount overlay", overlay->upper, err);
+		return mount_fs_error(fs, errno, "mount overlay", overlay->lower[0], err);
 	return steal_fd(&fs);
+}
+
+int mount_layers(const struct overlay *overlay, const char *target, struct err *err)
+{
+	autoclose int fs = -1;
+	int fd = -EINVAL, r;
+
+	if (overlay->n_lower == 1) {
+		fd = open(overlay->lower[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		return fd < 0 ? err_set(err, errno, "open directory", overlay->lower[0]) : fd;
+	}
+	fs = overlay_configure(overlay, err);
+	if (fs < 0 && fs != -EOPNOTSUPP)
+		return fs;
+	if (fs >= 0)
+		fd = mount_fsmount(fs, 0);
+	if (fd >= 0) {
+		autoclose int tree = fd; /* attached to nothing: it goes with its descriptors */
+		fd = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		return fd < 0 ? err_set(err, errno, "open layers", overlay->lower[0]) : fd;
+	}
+	if (fd != -EINVAL)
+		return mount_fs_error(fs, -fd, "mount overlay", overlay->lower[0], err);
+	r = overlay_by_options(overlay, target, err);
+	if (r < 0)
+		return r;
+	fd = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_set(err, errno, "open layers", target) : fd;
 }
 
 int mount_overlay(const struct overlay *overlay, const char *target, struct err *err)
@@ -206,7 +252,7 @@ int mount_overlay(const struct overlay *overlay, const char *target, struct err 
 	if (fd == -EINVAL) /* before 6.5 every key is taken, and refused only here */
 		return overlay_by_options(overlay, target, err);
 	if (fd < 0)
-		return mount_fs_error(fs, -fd, "mount overlay", overlay->upper, err);
+		return mount_fs_error(fs, -fd, "mount overlay", overlay->lower[0], err);
 	if (move_mount(fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return err_set(err, errno, "attach overlay", target);
 	return 0;
@@ -214,7 +260,9 @@ int mount_overlay(const struct overlay *overlay, const char *target, struct err 
 
 static struct overlay overlay_of(const struct rootfs *rootfs)
 {
-	return (struct overlay){ rootfs->lower, rootfs->n_lower, rootfs->upper, rootfs->work, rootfs->is_volatile };
+	return (struct overlay){
+		rootfs->lower, rootfs->n_lower, rootfs->upper, rootfs->work, rootfs->is_volatile, rootfs->data, rootfs->n_data,
+	};
 }
 
 int rootfs_open(const struct rootfs *rootfs, const char *target, struct rootfs_place *place, struct err *err)
@@ -234,6 +282,44 @@ int rootfs_open(const struct rootfs *rootfs, const char *target, struct rootfs_p
 		if (place->source < 0)
 			return err_set(err, -place->source, "open root file system", rootfs->path);
 	}
+	return 0;
+}
+
+int rootfs_give_path(const char *path)
+{
+	const uid_t own = geteuid();
+	struct stat st;
+
+	if (own == 0 || lstat(path, &st) < 0 || st.st_uid != own)
+		return 0;
+	/* EINVAL: no root is mapped. EPERM: the caller is not, and then who made it has given it away. */
+	return lchown(path, 0, 0) < 0 && errno != EINVAL && errno != EPERM ? -errno : 0;
+}
+
+/*
+ * A volatile overlay leaves a mark that keeps it from being mounted again, since a crash of the host may have lost something of it. It is mounted again
+ * only by the supervisor that it was mounted for first: then there was none.
+ */
+static void forget_volatile(const char *work)
+{
+	autofree char *dirty = xasprintf("%s/work/incompat/volatile/dirty", work);
+
+	if (rmdir(dirty) == 0 || unlink(dirty) == 0)
+		rmdir(dirname(dirty));
+}
+
+int rootfs_give(const struct rootfs *rootfs, struct err *err)
+{
+	const char *const directories[] = { rootfs->upper, rootfs->work };
+
+	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
+		int r = directories[i] ? rootfs_give_path(directories[i]) : 0;
+
+		if (r < 0)
+			return err_set(err, -r, "give directory to the container's root", directories[i]);
+	}
+	if (rootfs->is_volatile && rootfs->work)
+		forget_volatile(rootfs->work);
 	return 0;
 }
 

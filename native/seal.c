@@ -47,18 +47,33 @@ static int open_overlay(const char *empty)
 }
 
 /* A memfd that may hold a program. Kernels before 6.3 do not know the flag; there every memfd may. */
-static int create_memfd(void)
+static int create_memfd(const char *name)
 {
-	int fd = memfd_create("proa-helper", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
 
 	if (fd < 0 && errno == EINVAL)
-		fd = memfd_create("proa-helper", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	return fd;
+}
+
+int seal_copy(const char *name, const void *program, size_t len, struct err *err)
+{
+	autoclose int fd = create_memfd(name);
+	int r;
+
+	if (fd < 0)
+		return err_setf(err, errno, "copy program", name, "%s", errno == EACCES ? "vm.memfd_noexec forbids it" : "");
+	r = write_all(fd, program, len);
+	if (r < 0)
+		return err_set(err, -r, "copy program", name);
+	if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
+		return err_set(err, errno, "seal program", name);
+	return steal_fd(&fd);
 }
 
 static int copy(int exe, struct err *err)
 {
-	autoclose int fd = create_memfd();
+	autoclose int fd = create_memfd("proa-helper");
 	struct stat st;
 	off_t done = 0;
 

@@ -9,6 +9,8 @@
 #ifndef PROA_SEAL_H
 #define PROA_SEAL_H
 
+#include <stddef.h>
+
 #include "err.h"
 
 /*
@@ -16,5 +18,8 @@
  * so that only the memfd is left. Return: a close-on-exec descriptor to be executed, or -errno with ERR.
  */
 int seal_open(const char *empty, struct err *err);
+
+/* A program of LEN bytes in a sealed memfd called NAME. Return: a close-on-exec descriptor to be executed, or -errno with ERR. */
+int seal_copy(const char *name, const void *program, size_t len, struct err *err);
 
 #endif

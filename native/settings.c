@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/personality.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -125,4 +126,25 @@ int settings_sysctls(const struct bundle *bundle, int proc, unsigned int fresh, 
 			return r;
 	}
 	return 0;
+}
+
+int settings_personality(const struct bundle *bundle, struct err *err)
+{
+	json_t *object = json_object_get(json_object_get(bundle->config, "linux"), "personality");
+	const char *domain = json_string_value(json_object_get(object, "domain"));
+
+	if (!domain)
+		return 0;
+	if (strcmp(domain, "LINUX") != 0 && strcmp(domain, "LINUX32") != 0)
+		return err_setf(err, 0, "set personality", domain, "expected LINUX or LINUX32");
+	if (personality(strcmp(domain, "LINUX") == 0 ? PER_LINUX : PER_LINUX32) < 0)
+		return err_set(err, errno, "set personality", domain);
+	return 0;
+}
+
+bool settings_keep_groups(const struct bundle *bundle)
+{
+	const char *value = json_string_value(json_object_get(json_object_get(bundle->config, "annotations"), "run.oci.keep_original_groups"));
+
+	return value && strcmp(value, "1") == 0;
 }

@@ -25,4 +25,10 @@ void settings_interfaces(void);
  */
 int settings_sysctls(const struct bundle *bundle, int proc, unsigned int fresh, struct err *err);
 
+/* linux.personality. Before the filter of system calls, which may forbid it. Return: 0, or -errno with ERR. */
+int settings_personality(const struct bundle *bundle, struct err *err);
+
+/* crun's annotation run.oci.keep_original_groups: the process keeps the supplementary groups of who started it. */
+bool settings_keep_groups(const struct bundle *bundle);
+
 #endif

@@ -17,15 +17,17 @@
 
 #include "bundle.h"
 #include "foreign.h"
+#include "initial.h"
+#include "leftover.h"
 #include "mount.h"
 #include "namespaces.h"
 #include "netoffer.h"
 #include "path.h"
 #include "process.h"
-#include "seal.h"
 #include "seccomp.h"
 #include "settings.h"
 #include "util.h"
+#include "volume.h"
 #include "wire.h"
 
 struct stage {
@@ -37,12 +39,18 @@ struct stage {
 	struct namespaces namespaces;
 	struct seccomp_filter filter;
 	struct mounts *mounts;
+	struct volumes *volumes;
 	struct devices *devices;
 	struct rootfs_place place;
 	int root, slave, fuse;
+	ino_t mark;          /* of its mount namespace */
 	bool join;           /* a further process in a running container */
 	int network;         /* the fresh network namespace is to be connected to netd */
 	const char *runtime; /* another runtime is to do it */
+	int keeps_orphans;   /* of a further process: it is to be the parent of its orphans */
+	int init;            /* its first process is to be an init */
+	const char *init_path; /* NULL: ours */
+	struct preserved preserved;
 };
 
 int stage_send(int socket, const struct stage_message *message, int fd)
@@ -90,35 +98,35 @@ pid_t stage_fork(unsigned long long flags, int *pidfd)
 	return pid < 0 ? -errno : (pid_t)pid;
 }
 
-int stage_execute(int request, int socket, const char *empty, struct err *err)
+int stage_execute(int sealed, int request, int socket, struct err *err)
 {
 	char request_text[12], socket_text[12];
 	char *argv[] = { (char *)"proa-helper", (char *)STAGE_VERB, request_text, socket_text, NULL };
 	char *no_environment[] = { NULL };
-	int fd = seal_open(empty, err);
 
-	if (fd < 0)
-		return fd;
 	snprintf(request_text, sizeof(request_text), "%d", request);
 	snprintf(socket_text, sizeof(socket_text), "%d", socket);
 	if (fcntl(request, F_SETFD, 0) < 0 || fcntl(socket, F_SETFD, 0) < 0)
 		return err_set(err, errno, "keep descriptor", "");
-	syscall(SYS_execveat, fd, "", argv, no_environment, AT_EMPTY_PATH);
+	syscall(SYS_execveat, sealed, "", argv, no_environment, AT_EMPTY_PATH);
 	return err_set(err, errno, "execute helper", "");
 }
 
 static int read_request(struct stage *stage, int fd, struct err *err)
 {
 	json_t *rootfs = NULL, *process = NULL;
+	json_t *preserved = NULL;
 	const char *bundle, *cache = NULL, *run_dir = NULL;
 	int cache_fd, pidfd, r;
 
 	r = request_read(fd, &stage->request, err);
 	close(fd);
 	if (r == 0)
-		r = request_unpack(stage->request, err, "stage", "{s:s,s:o,s:o,s?s,s:i,s:i,s?s,s?s,s:b!}", "bundle", &bundle,
+		r = request_unpack(stage->request, err, "stage", "{s:s,s:o,s:o,s?s,s:i,s:i,s?s,s?s,s:b,s?b,s?s,s?o,s?b!}", "bundle", &bundle,
 			"rootfs", &rootfs, "process", &process, "seccompCache", &cache, "seccompFd", &cache_fd, "pidfd", &pidfd,
-			"runtime", &stage->runtime, "runDir", &run_dir, "network", &stage->network);
+			"runtime", &stage->runtime, "runDir", &run_dir, "network", &stage->network,
+			"init", &stage->init, "initPath", &stage->init_path, "preserveFds", &preserved,
+			"keepsOrphans", &stage->keeps_orphans);
 	if (r == 0)
 		r = bundle_load(bundle, &stage->bundle, err);
 	if (r == 0)
@@ -129,6 +137,10 @@ static int read_request(struct stage *stage, int fd, struct err *err)
 	if (r == 0)
 		r = process_parse(stage->join ? process : stage->bundle->process, &stage->process, err);
 	stage->process.joins = stage->join;
+	stage->process.keeps_groups = settings_keep_groups(stage->bundle);
+	if (r == 0)
+		r = preserve_parse(preserved, &stage->preserved, err);
+	stage->process.preserved = &stage->preserved;
 	if (r == 0 && !stage->runtime)
 		r = seccomp_prepare(json_object_get(json_object_get(stage->bundle->config, "linux"), "seccomp"), cache_fd, cache,
 			&stage->filter, err);
@@ -150,9 +162,16 @@ static void hand_over(struct stage *stage, pid_t pid, int pidfd)
 static int await_go(struct stage *stage, struct err *err)
 {
 	struct stage_message message;
-	int fd;
+	int fd, r = stage_receive(stage->socket, &message, &fd);
 
-	if (stage_receive(stage->socket, &message, &fd) != 1 || message.kind != STAGE_GO)
+	while (r == 1 && message.kind == STAGE_MOUNT && stage->mounts) {
+		int taken = mounts_take(stage->mounts, (size_t)message.pid, fd, err);
+
+		if (taken < 0)
+			return taken;
+		r = stage_receive(stage->socket, &message, &fd);
+	}
+	if (r != 1 || message.kind != STAGE_GO)
 		return err_setf(err, 0, STAGE_WAITED, "", "the supervisor is gone");
 	return 0;
 }
@@ -172,6 +191,22 @@ static int continue_in_child(struct stage *stage, unsigned int fresh, struct err
 	if ((fresh & CLONE_NEWUSER) && (pid == -EPERM || pid == -ENOSPC || pid == -EUSERS))
 		return namespaces_user_error(-pid, err);
 	return err_set(err, -pid, "fork", "");
+}
+
+/*
+ * What the container writes to, and the files that are bound over its own, become its root's, where the caller is another in there. Call before
+ * the user id changes.
+ */
+static int give_to_root(struct stage *stage, struct err *err)
+{
+	static const char *const names[] = { "passwd", "group" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		autofree char *path = xasprintf("%s/%s", stage->bundle->dir, names[i]);
+
+		rootfs_give_path(path);
+	}
+	return rootfs_give(stage->rootfs, err);
 }
 
 static int become_root(struct err *err)
@@ -205,6 +240,7 @@ static int prepare(struct stage *stage, struct err *err)
 	int r;
 
 	r = namespaces_unshare(fresh & ~(unsigned int)STAGE_EARLY, err);
+	stage->mark = leftover_mark(0);
 	if (r == 0 && stage->network)
 		settings_interfaces();
 	if (r == 0 && stage->network)
@@ -213,6 +249,8 @@ static int prepare(struct stage *stage, struct err *err)
 		r = mount_isolate(stage->bundle, err);
 	if (r == 0)
 		r = mounts_open(stage->bundle, &stage->mounts, err);
+	if (r == 0)
+		r = volumes_open(stage->bundle, &stage->volumes, err);
 	if (r == 0 && !mounts_bind_at(stage->mounts, "/dev"))
 		r = devices_open(stage->bundle, &stage->devices, err);
 	if (r == 0 && (fresh & CLONE_NEWNET))
@@ -255,6 +293,8 @@ static int build(struct stage *stage, struct err *err)
 	int r = mount_root(stage, err);
 
 	if (r == 0)
+		r = volumes_prepare(stage->volumes, stage->root, err);
+	if (r == 0)
 		r = mounts_apply(stage->mounts, stage->root, stage->namespaces.fresh & CLONE_NEWPID, &proc, err);
 	if (r == 0 && stage->devices)
 		r = devices_apply(stage->devices, stage->root, err);
@@ -287,6 +327,12 @@ static int start(struct stage *stage, struct err *err)
 
 	if (!stage->rootfs)
 		return err_setf(err, 0, "read request", "rootfs", "missing");
+	if (stage->init) {
+		stage->process.init_fd = initial_open(stage->init_path, err);
+		stage->process.init_starts = stage->init_path != NULL;
+		if (stage->process.init_fd < 0)
+			return stage->process.init_fd;
+	}
 	r = process_set_oom_score(&stage->process, err);
 	/* newuidmap only serves processes that it sees to be the caller's, so with a map to come this has to wait. */
 	if (r == 0 && !(namespaces->fresh & CLONE_NEWUSER))
@@ -305,8 +351,11 @@ static int start(struct stage *stage, struct err *err)
 		if (r == 0)
 			r = hide(err);
 	}
-	if (r == 0 && ((namespaces->fresh | namespaces->joined) & CLONE_NEWUSER))
-		r = become_root(err);
+	if (r == 0 && ((namespaces->fresh | namespaces->joined) & CLONE_NEWUSER)) {
+		r = give_to_root(stage, err);
+		if (r == 0)
+			r = become_root(err);
+	}
 	return r < 0 ? r : build(stage, err);
 }
 
@@ -314,8 +363,7 @@ static int start(struct stage *stage, struct err *err)
 static int join(struct stage *stage, struct err *err)
 {
 	int pidfd = (int)json_integer_value(json_object_get(stage->request, "pidfd"));
-	/* In its user namespace, if it has one, we are already (container.c). */
-	unsigned int flags = (stage->namespaces.fresh | stage->namespaces.joined) & ~(unsigned int)CLONE_NEWUSER;
+	unsigned int flags = stage->namespaces.fresh | stage->namespaces.joined;
 	int r = process_set_oom_score(&stage->process, err);
 
 	if (r == 0)
@@ -348,9 +396,13 @@ static int start_foreign(struct stage *stage, struct err *err)
 	int r = mount_isolate(stage->bundle, err);
 
 	if (r == 0)
+		r = volumes_open(stage->bundle, &stage->volumes, err);
+	if (r == 0)
 		r = rootfs_open(stage->rootfs, stage->bundle->root, &stage->place, err);
 	if (r == 0 && (stage->namespaces.fresh & CLONE_NEWUSER))
 		r = await_go(stage, err);
+	if (r == 0)
+		r = give_to_root(stage, err);
 	if (r == 0)
 		r = become_root(err);
 	if (r == 0 && stage->network) {
@@ -359,6 +411,8 @@ static int start_foreign(struct stage *stage, struct err *err)
 	}
 	if (r == 0)
 		r = mount_root(stage, err);
+	if (r == 0)
+		r = volumes_prepare(stage->volumes, stage->root, err);
 	if (r == 0)
 		r = foreign_prepare(&foreign, err);
 	if (r == 0 && stage->process.terminal)
@@ -379,10 +433,10 @@ static int join_foreign(struct stage *stage, struct err *err)
 		.runtime = stage->runtime, .bundle = stage->bundle,
 		.run_dir = json_string_value(json_object_get(stage->request, "runDir")),
 	};
-	unsigned int pid = (stage->namespaces.fresh | stage->namespaces.joined) & CLONE_NEWPID;
+	unsigned int also = (stage->namespaces.fresh | stage->namespaces.joined) & (CLONE_NEWPID | CLONE_NEWUSER);
 	int r;
 
-	if (setns(pidfd, CLONE_NEWNS | (int)pid) < 0)
+	if (setns(pidfd, CLONE_NEWNS | (int)also) < 0)
 		return err_set(err, errno, "join namespaces of the runtime", stage->runtime);
 	r = become_root(err);
 	if (r == 0)
@@ -406,9 +460,15 @@ static int run(struct stage *stage, int request, struct err *err)
 		r = stage->join ? join(stage, err) : start(stage, err);
 	if (r < 0)
 		return r;
+	executing.mark = stage->mark;
 	/* Told before the filter is in place, which may forbid it. */
 	if (stage_send(stage->socket, &executing, -1) < 0)
 		return err_setf(err, 0, "execute", stage->process.args[0], "the supervisor is gone");
+	r = settings_personality(stage->bundle, err);
+	if (r < 0)
+		return r;
+	if (stage->keeps_orphans && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return err_set(err, errno, "keep orphans", "");
 	/* The container's first process dies with its supervisor, so that none is ever left without one. */
 	r = process_become(&stage->process, stage->slave, &stage->filter, stage->socket, stage->join ? 0 : SIGKILL, err);
 	return r < 0 ? r : process_execute(&stage->process, err);

@@ -10,6 +10,7 @@
  *
  *     stage                                    starter
  *     (joins namespaces, forks) SPAWNED  ->    from now on the child is the container's process
+ *                                          <-  MOUNT: an id-mapped mount (idmapped.h), with its descriptor
  *     makes namespaces; opens              <-  GO: the id maps are written, or SPAWNED was heard
  *     (with networks) NETNS, NETLINK ->        has netd connect the namespace, meanwhile
  *     mounts, devices, terminal  CONSOLE ->    keeps the pty's master
@@ -37,12 +38,14 @@
 #define STAGE_WAITED "wait for id maps"
 
 enum stage_kind {
-	STAGE_GO, STAGE_SPAWNED, STAGE_NETNS, STAGE_NETLINK, STAGE_CONSOLE, STAGE_FUSE, STAGE_CONNECTED, STAGE_EXECUTING, STAGE_FAILED
+	STAGE_GO, STAGE_SPAWNED, STAGE_NETNS, STAGE_NETLINK, STAGE_CONSOLE, STAGE_FUSE, STAGE_CONNECTED, STAGE_EXECUTING, STAGE_FAILED,
+	STAGE_MOUNT
 };
 
 struct stage_message {
 	enum stage_kind kind;
-	pid_t pid;      /* SPAWNED */
+	pid_t pid;      /* SPAWNED; MOUNT: which one of the bundle's mounts it is */
+	ino_t mark;     /* EXECUTING: of its mount namespace, leftover.h */
 	struct err err; /* FAILED */
 };
 
@@ -53,10 +56,10 @@ int stage_send(int socket, const struct stage_message *message, int fd);
 int stage_receive(int socket, struct stage_message *message, int *fd);
 
 /*
- * Replace this process by the stage: REQUEST and SOCKET stay open in it, and also the descriptors that the request names.
- * EMPTY as for seal_open(). Only returns with -errno and ERR. Safe in a child that shares nothing but copied memory with its parent.
+ * Replace this process by the stage, whose program is SEALED (seal.h): REQUEST and SOCKET stay open in it, and also the descriptors that
+ * the request names. Only returns with -errno and ERR. Safe in a child that shares nothing but copied memory with its parent.
  */
-int stage_execute(int request, int socket, const char *empty, struct err *err);
+int stage_execute(int sealed, int request, int socket, struct err *err);
 
 /* The stage's main(): the numbers of its two descriptors as text. */
 int stage_main(const char *request_text, const char *socket_text);

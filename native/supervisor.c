@@ -5,7 +5,6 @@
 #include <malloc.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -15,236 +14,26 @@
 #include "bundle.h"
 #include "client.h"
 #include "container.h"
+#include "health.h"
+#include "journal.h"
+#include "leftover.h"
+#include "life.h"
+#include "live.h"
 #include "log.h"
 #include "mount.h"
 #include "netclient.h"
+#include "notify.h"
+#include "orphan.h"
+#include "pause.h"
+#include "record.h"
 #include "relay.h"
 #include "request.h"
+#include "run.h"
+#include "session.h"
 #include "title.h"
-#include "tree.h"
 #include "usernet.h"
-#include "userns.h"
 #include "util.h"
 #include "wire.h"
-
-#define RECORD_ROOM_BYTES 4096 /* a block: facts of a failed start, which may be longer, come before anything is reserved */
-
-/* The request of `run`. Strings are borrowed from its JSON. */
-struct run {
-	const char *id, *proa, *bundle, *run_dir, *exit_file;
-	const char *runtime, *seccomp_cache;  /* NULL for none */
-	int lock_fd;
-	json_t *rootfs;
-	const char *log_path;                 /* NULL: nothing is logged */
-	json_int_t log_size, log_files;
-	bool stdin_open, stdin_once, print_id, attached;
-	struct client_options attach;
-	json_t *remove;
-	json_t *network, *usernet;            /* null: not by netd, not by another program */
-};
-
-/* What the supervisor keeps for the end, of its own when the request is freed. */
-struct afterwards {
-	char *run_dir, *exit_file;
-	char **remove;
-	size_t n_remove;
-	char *reserved;                       /* path of the file with room for exit.json, or NULL */
-	int lock_fd, userns_fd, reserved_fd;
-	const struct id_maps *maps;           /* before the start; afterwards the namespace itself is at hand */
-};
-
-/* How it ended. */
-struct record {
-	int status, signal_number;
-	int64_t started_ms, finished_ms;
-	uint64_t lost;
-	const struct err *err;                /* why it did not start, or NULL */
-};
-
-static int parse_log(json_t *object, struct run *run, struct err *err)
-{
-	if (json_is_null(object))
-		return 0;
-	int r = request_unpack(object, err, "log", "{s:s,s:I,s:I!}", "path", &run->log_path, "maxSizeBytes", &run->log_size,
-			       "maxFiles", &run->log_files);
-
-	if (r == 0 && (run->log_size < 0 || run->log_files < 1 || run->log_files > 1000))
-		return err_setf(err, 0, "read request", "log", "maxSizeBytes or maxFiles is out of range");
-	return r;
-}
-
-static int parse_text_or_null(json_t *value, const char *what, const char **out, struct err *err)
-{
-	*out = json_string_value(value);
-	if (!*out && !json_is_null(value))
-		return err_setf(err, 0, "read request", what, "neither a string nor null");
-	return 0;
-}
-
-static int parse_run(json_t *request, struct run *run, struct err *err)
-{
-	json_t *runtime, *seccomp, *log_target, *attach, *path;
-	int input, once, print;
-	size_t i;
-	int r = request_unpack(
-		request, err, "run",
-		"{s:s,s:s,s:s,s:s,s:i,s:o,s:o,s:o,s:b,s:b,s:o,s:b,s:o,s:s,s:o,s?o,s?o!}", "id", &run->id, "proa", &run->proa,
-		"bundle", &run->bundle, "runDir", &run->run_dir, "lockFd", &run->lock_fd, "rootfs", &run->rootfs, "runtime",
-		&runtime, "log", &log_target, "stdin", &input, "stdinOnce", &once, "attach", &attach, "printId", &print,
-		"remove", &run->remove, "exitFile", &run->exit_file, "seccompCache", &seccomp, "network", &run->network, "usernet", &run->usernet);
-
-	if (r == 0)
-		r = parse_text_or_null(runtime, "runtime", &run->runtime, err);
-	if (r == 0)
-		r = parse_text_or_null(seccomp, "seccompCache", &run->seccomp_cache, err);
-	if (r == 0)
-		r = parse_log(log_target, run, err);
-	if (r < 0)
-		return r;
-	run->stdin_open = input;
-	run->stdin_once = once;
-	run->print_id = print;
-	run->attached = !json_is_null(attach);
-	if (!json_is_array(run->remove))
-		return err_setf(err, 0, "read request", "remove", "not a list");
-	json_array_foreach(run->remove, i, path) {
-		if (!json_is_string(path) || json_string_value(path)[0] != '/')
-			return err_setf(err, 0, "read request", "remove", "not absolute paths");
-	}
-	return run->attached ? client_parse(attach, &run->attach, err) : 0;
-}
-
-static void plan_afterwards(const struct run *run, const struct id_maps *maps, struct afterwards *after)
-{
-	json_t *path;
-	size_t i;
-
-	after->run_dir = xstrdup(run->run_dir);
-	after->exit_file = xstrdup(run->exit_file);
-	after->n_remove = json_array_size(run->remove);
-	after->remove = xcalloc(after->n_remove, sizeof(*after->remove));
-	json_array_foreach(run->remove, i, path) {
-		after->remove[i] = xstrdup(json_string_value(path));
-	}
-	after->lock_fd = run->lock_fd;
-	after->userns_fd = after->reserved_fd = -1;
-	after->reserved = NULL;
-	after->maps = maps;
-}
-
-static int remove_as_root(void *data)
-{
-	return tree_remove(data, NULL) < 0;
-}
-
-/* Remove PATH: as ourselves, and what mapped ids own as root of their user namespace. Return: true when it is gone. */
-static bool remove_tree(const struct afterwards *after, char *path)
-{
-	pid_t pid;
-	int status;
-
-	if (tree_remove(path, NULL) == 0)
-		return true;
-	if (after->userns_fd >= 0) {
-		if (userns_enter_and_run(after->userns_fd, remove_as_root, path, NULL) == 0)
-			return true;
-	} else if (after->maps && userns_spawn(after->maps, remove_as_root, path, &pid, NULL) == 0) {
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			;
-	}
-	return tree_remove(path, NULL) == 0; /* what is left is in a directory of our own */
-}
-
-/* True when FILE lies below one of the trees that are removed. */
-static bool is_removed(const struct afterwards *after, const char *file)
-{
-	for (size_t i = 0; i < after->n_remove; i++) {
-		size_t len = strlen(after->remove[i]);
-
-		if (strncmp(file, after->remove[i], len) == 0 && file[len] == '/')
-			return true;
-	}
-	return false;
-}
-
-/*
- * Take the room for exit.json while there is some: a container that fills its disk still has its end recorded. A file system that
- * cannot reserve, or has no room now either, is no reason not to start.
- */
-static void reserve_record(struct afterwards *after)
-{
-	if (is_removed(after, after->exit_file))
-		return;
-	after->reserved = xasprintf("%s.new", after->exit_file);
-	after->reserved_fd = open(after->reserved, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (after->reserved_fd >= 0)
-		fallocate(after->reserved_fd, 0, 0, RECORD_ROOM_BYTES);
-}
-
-/* Write TEXT to the reserved file, whole and on the disk, and give it its name. Return: true, or false with nothing left of it. */
-static bool use_reserved(const struct afterwards *after, const char *text, size_t len)
-{
-	if (after->reserved_fd < 0)
-		return false;
-	if (write_all(after->reserved_fd, text, len) == 0 && ftruncate(after->reserved_fd, (off_t)len) == 0 &&
-	    fsync(after->reserved_fd) == 0 && rename(after->reserved, after->exit_file) == 0)
-		return true;
-	unlink(after->reserved);
-	return false;
-}
-
-/* Write exit.json. Where that cannot be done the free lock without a record tells of an unknown end. */
-static void write_record(const struct afterwards *after, const struct record *record)
-{
-	autofree char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-
-	if (!out)
-		return;
-	fprintf(out, "{\"exitCode\":%d,\"signal\":%d,\"startedMs\":%lld,\"finishedMs\":%lld,\"logLostBytes\":%llu,\"error\":",
-		record->status, record->signal_number, (long long)record->started_ms, (long long)record->finished_ms,
-		(unsigned long long)record->lost);
-	if (record->err)
-		err_write_json(record->err, out);
-	else
-		fputs("null", out);
-	fputs("}\n", out);
-	if (fclose(out) == 0 && !use_reserved(after, text, len))
-		write_file_atomically(AT_FDCWD, after->exit_file, text, len, true);
-}
-
-/* From ended to unlocked: everything that must be true before anyone hears of the end. */
-static void settle(const struct afterwards *after, const struct record *record)
-{
-	bool removed = true;
-
-	if (!is_removed(after, after->exit_file))
-		write_record(after, record);
-	for (size_t i = 0; i < after->n_remove; i++)
-		removed = remove_tree(after, after->remove[i]) && removed;
-	if (!removed && is_removed(after, after->exit_file))
-		write_record(after, record);
-	/* as late as can be: who still connects is told the end by relay_finish(), who comes later finds the lock free in a moment */
-	unlinkat(after->lock_fd, SUPERVISOR_SOCKET, 0);
-	unlinkat(after->lock_fd, SUPERVISOR_STATE, 0);
-	unlinkat(after->lock_fd, NETCLIENT_PORTS, 0);
-	if (removed && after->n_remove > 0)
-		tree_remove(after->run_dir, NULL);
-	flock(after->lock_fd, LOCK_UN);
-}
-
-static int exit_of(const struct err *err)
-{
-	return err->exit ? err->exit : 125;
-}
-
-static void settle_failure(const struct afterwards *after, const struct err *err)
-{
-	struct record record = { .status = exit_of(err), .finished_ms = now_ms(), .err = err };
-
-	settle(after, &record);
-}
 
 /* A socket with a name in the run directory, 0600 from the moment it can be found. Return: 0 with *OUT, or -errno with ERR. */
 static int listen_for_clients(const struct run *run, int *out, struct err *err)
@@ -265,24 +54,24 @@ static int listen_for_clients(const struct run *run, int *out, struct err *err)
 	return 0;
 }
 
-static int write_state(const struct run *run, const struct container *container, int64_t started_ms, struct err *err)
-{
-	json_t *state = json_pack("{s:s,s:s,s:s,s:i,s:s,s:I}", "ociVersion", "1.2.0", "id", run->id, "status", "running", "pid",
-				  (int)container->pid, "bundle", run->bundle, "startedMs", (json_int_t)started_ms);
-	autofree char *text = state ? json_dumps(state, JSON_COMPACT) : NULL;
-	int r = text ? write_file_atomically(run->lock_fd, SUPERVISOR_STATE, text, strlen(text), false) : -ENOMEM;
-
-	json_decref(state);
-	return r < 0 ? err_set(err, -r, "write state", run->run_dir) : 0;
-}
-
-/* What a started container leaves behind for its supervision. */
-struct started {
-	struct container container;
-	struct log *log;
-	struct netclient *network; /* or NULL */
-	struct usernet *usernet;   /* or NULL */
-	int64_t ms;
+/* A container that is supervised, through all of its lives. */
+struct supervised {
+	struct relay *relay;
+	struct container container; /* of this life */
+	struct log *log;            /* or NULL */
+	struct relay_guest compressor; /* of the log's older files */
+	int inherited[3];           /* standard streams of who started it, for a container with `passthrough`; else -1 */
+	struct netclient *network;  /* or NULL */
+	struct usernet *usernet;    /* or NULL */
+	struct live live;
+	struct life life;
+	struct orphan orphan;
+	struct health *health;      /* or NULL */
+	struct pause pause;
+	struct afterwards after;
+	struct record record;       /* of the last end */
+	struct err start_error;     /* why the last life did not begin: record.err */
+	int request_fd;             /* the request, for a next life; -1: none can follow */
 };
 
 /* End and reap a container that could not be supervised. */
@@ -296,126 +85,286 @@ static void abandon(struct container *container)
 		close(container->console_fd);
 }
 
-/* From starting to running, but for telling the clients; CONTROL is the first one's. Return: 0 with OUT, or -errno with ERR and no process. */
-static int start(const struct run *run, const struct bundle *bundle, struct relay *relay, int control, struct started *out,
-		 struct err *err)
+/* What stands beside a life, and begins anew with the next. Its ports and addresses are free afterwards. */
+static void let_go(struct supervised *it)
+{
+	health_end(it->health);
+	pause_end(&it->pause, it->relay);
+	relay_remove_guest(it->relay, &it->compressor);
+	if (it->log)
+		it->record.lost += log_close(it->log);
+	usernet_free(it->usernet);
+	netclient_free(it->network);
+	it->log = NULL;
+	it->usernet = NULL;
+	it->network = NULL;
+}
+
+/* Write PID, in digits, to the file at PATH, or nothing where that is NULL. Return: 0, or -errno with ERR. */
+static int write_pid(const char *path, pid_t pid, struct err *err)
+{
+	autofree char *text = xasprintf("%d", (int)pid);
+	int r = path ? write_file_atomically(AT_FDCWD, path, text, strlen(text), false) : 0;
+
+	return r < 0 ? err_set(err, -r, "write file of the pid", path) : 0;
+}
+
+/* The streams of who started it for one life. */
+static int copy_inherited(const struct supervised *it, struct relay_stdio *stdio, struct err *err)
+{
+	for (int i = 0; i < 3; i++) {
+		stdio->fd[i] = fcntl(it->inherited[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		if (stdio->fd[i] < 0) {
+			int code = errno;
+			relay_stdio_close(stdio);
+			return err_set(err, code, "pass on", "the standard streams");
+		}
+	}
+	return 0;
+}
+
+/*
+ * From starting to running, but for telling the clients; CONTROL is the first one's, -1 for a further life. Return: 0 with the container in IT, or
+ * -errno with ERR and no process.
+ */
+static int start(const struct run *run, const struct bundle *bundle, int control, struct supervised *it, struct err *err)
 {
 	struct container_request request = { .bundle = bundle, .runtime = run->runtime, .seccomp_cache = run->seccomp_cache,
-					     .run_dir = run->run_dir };
+					     .run_dir = run->run_dir, .init = run->init, .init_path = run->init_path,
+					     .preserved = run->preserved };
+	const struct health_place health = { .id = run->id, .bundle = run->bundle, .run_dir = run->run_dir,
+					     .seccomp_cache = run->seccomp_cache, .journal = it->after.journal };
 	struct relay_stdio stdio = { { -1, -1, -1 } };
 	struct rootfs *rootfs = NULL;
 	int listen_fd = -1;
 	int r = rootfs_parse(run->rootfs, &rootfs, err);
 
 	request.rootfs = rootfs;
+	session_forget(run->run_dir);
 	if (r == 0 && run->network)
-		r = netclient_parse(run->network, run->run_dir, run->lock_fd, &out->network, err);
-	if (out->network)
-		netclient_heed(out->network, control);
-	request.network = netclient_network(out->network);
+		r = netclient_parse(run->network, run->run_dir, run->lock_fd, &it->network, err);
+	if (it->network && control >= 0)
+		netclient_heed(it->network, control);
+	else if (it->network)
+		netclient_keep_ports(it->network);
+	request.network = netclient_network(it->network);
 	if (r == 0)
-		r = usernet_parse(run->usernet, run->run_dir, &out->usernet, err);
-	if (out->usernet)
-		request.network = usernet_network(out->usernet);
-	if (r == 0 && run->log_path)
-		r = log_open(run->log_path, (uint64_t)run->log_size, (unsigned)run->log_files, &out->log, err);
-	if (r == 0)
+		r = usernet_parse(run->usernet, run->run_dir, &it->usernet, err);
+	if (it->usernet)
+		request.network = usernet_network(it->usernet);
+	if (r == 0 && !it->health)
+		r = health_parse(run->health, &health, &it->health, err);
+	if (r == 0 && run->log.path)
+		r = log_open(&run->log, &it->log, err);
+	if (r == 0 && control >= 0) {
 		r = listen_for_clients(run, &listen_fd, err);
-	if (r == 0) {
-		relay_listen(relay, listen_fd);
-		if (!bundle->terminal)
-			r = relay_pipes(relay, run->stdin_open, &stdio, err);
+		if (r == 0)
+			relay_listen(it->relay, listen_fd);
 	}
+	if (r == 0 && run->passthrough)
+		r = copy_inherited(it, &stdio, err);
+	else if (r == 0 && !bundle->terminal)
+		r = relay_pipes(it->relay, run->stdin_open, &stdio, err);
 	memcpy(request.stdio, stdio.fd, sizeof(request.stdio));
 	if (r == 0)
-		r = container_start(&request, &out->container, err);
+		r = container_start(&request, &it->container, err);
+	preserve_close(run->preserved); /* they are the container's alone: who waits for their end is to see it */
 	relay_stdio_close(&stdio);
-	out->ms = now_ms();
 	if (r == 0) {
-		r = write_state(run, &out->container, out->ms, err);
+		it->live.pid = it->container.pid;
+		it->live.started_ms = now_ms();
+		it->live.restarting = it->live.paused = false;
+		it->live.restart_count = it->life.restarts;
+		pause_begin(&it->pause, it->relay, bundle, &it->live, it->container.pidfd, it->health);
+		health_begin(it->health, it->relay, &it->live, &it->life, it->container.pid, it->container.pidfd);
+		r = live_write(&it->live, err);
+		if (r == 0)
+			r = write_pid(run->pid_file, it->container.pid, err);
+		if (r == 0)
+			r = write_pid(run->supervisor_pid_file, getpid(), err);
 		if (r < 0)
-			abandon(&out->container);
+			abandon(&it->container);
 	}
 	if (rootfs)
 		rootfs_free(rootfs);
+	if (r < 0) {
+		relay_drop_pipes(it->relay);
+		let_go(it);
+	}
 	return r;
 }
 
-static int container_pidfd; /* for the handler only */
-
-/* Who ends the supervisor (a logout, a shutdown) means the container; its end is then recorded as any other. */
-static void pass_on(int number)
+static void compressor_ended(struct relay_guest *guest)
 {
-	int saved = errno;
+	struct supervised *it = (struct supervised *)((char *)guest - offsetof(struct supervised, compressor));
 
-	syscall(SYS_pidfd_send_signal, container_pidfd, number, NULL, 0);
-	errno = saved;
+	log_reap(it->log);
 }
 
-static void handle_signals(int pidfd)
+/* The process was executed: everything is at work before the clients are told. */
+static void begin_life(struct supervised *it, const struct run *run)
 {
-	static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGXFSZ, SIGTSTP, SIGUSR1, SIGUSR2 };
-	struct sigaction action = { .sa_handler = pass_on, .sa_flags = SA_RESTART };
+	relay_process(it->relay, it->container.pidfd, it->container.console_fd, run->stdin_open, run->stdin_once, it->log);
+	life_begins(&it->life, it->relay, it->container.pidfd);
+	relay_add_guest(it->relay, &it->orphan.guest);
+	if (it->log) {
+		it->compressor.ready = compressor_ended;
+		log_watch(it->log, &it->compressor.fd);
+		relay_add_guest(it->relay, &it->compressor);
+	}
+	if (it->network)
+		netclient_guest(it->network, it->relay);
+	journal_write_volumes(it->after.journal, "mount");
+	if (it->network)
+		journal_write_networks(it->after.journal, "connect");
+	journal_write(it->after.journal, "container", "start", (char *)NULL);
+	relay_started(it->relay);
+	notify_manager(run->notify_socket, run->notify_ready);
+	it->record.started_ms = it->live.started_ms;
+	it->record.err = NULL;
+	close_fd(&it->after.userns_fd); /* that of the life before */
+	it->after.userns_fd = it->container.userns_fd;
+}
 
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
-		signal(ignored[i], SIG_IGN);
-	container_pidfd = pidfd;
-	sigaction(SIGTERM, &action, NULL);
+/* The event of an end, before anything is cleared away. */
+static void tell_end(const struct supervised *it, int64_t lived_ms)
+{
+	autofree char *seconds = xasprintf("%lld", (long long)lived_ms / 1000);
+	autofree char *status = xasprintf("%d", it->record.status);
+
+	journal_write(it->after.journal, "container", "die", "execDuration", seconds, "exitCode", status, (char *)NULL);
+	if (it->network)
+		journal_write_networks(it->after.journal, "disconnect");
+	journal_write_volumes(it->after.journal, "unmount");
+}
+
+/* To the end of the process. Return: how long it lived, by a clock that nobody sets. */
+static int64_t live_through(struct supervised *it)
+{
+	const int64_t since_ms = monotonic_ms();
+	int status = relay_run(it->relay, &it->record.signal_number);
+
+	leftover_kill(it->container.mark, it->container.userns_fd);
+	it->record.status = life_ended(&it->life, status);
+	it->record.finished_ms = now_ms();
+	const int64_t lived_ms = monotonic_ms() - since_ms;
+	tell_end(it, lived_ms);
+	let_go(it);
+	return lived_ms;
+}
+
+/* Between two lives: the state says so, then the process is reaped, then the clients hear of its end. */
+static void end_life(struct supervised *it)
+{
+	it->live.restarting = true;
+	it->live.paused = false;
+	it->live.exit_code = it->record.status;
+	it->live.finished_ms = it->record.finished_ms;
+	it->live.restart_count = it->life.restarts;
+	it->live.pid = 0;
+	live_write(&it->live, NULL);
+	while (it->container.pid > 0 && waitpid(it->container.pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		; /* what else was forked for it */
+	it->container.pid = 0;
+	relay_end_life(it->relay, it->record.status);
+}
+
+/* Start it once more by the request that was kept. Return: 0, or -errno with ERR. */
+static int start_again(struct supervised *it, struct err *err)
+{
+	struct run run = { .lock_fd = -1 };
+	struct bundle *bundle = NULL;
+	json_t *request;
+	int r = request_read(it->request_fd, &request, err);
+
+	if (r < 0)
+		return r;
+	json_object_del(request, "preserveFds"); /* closed since: those numbers are other descriptors' now */
+	r = run_parse(request, &run, err);
+	run.lock_fd = it->after.lock_fd;
+	if (r == 0)
+		r = bundle_load(run.bundle, &bundle, err);
+	if (r == 0)
+		r = start(&run, bundle, -1, it, err);
+	if (r == 0)
+		begin_life(it, &run);
+	journal_free(run.journal);
+	if (bundle)
+		bundle_free(bundle);
+	json_decref(request);
+	malloc_trim(0);
+	return r;
+}
+
+/* All lives but the first one's start. */
+static void live(struct supervised *it)
+{
+	struct err err;
+	int64_t lived_ms = live_through(it);
+
+	while (it->request_fd >= 0 && life_goes_on(&it->life, it->record.status, lived_ms)) {
+		end_life(it);
+		relay_add_guest(it->relay, &it->orphan.guest);
+		if (!life_rest(&it->life, it->relay))
+			return;
+		err = (struct err){ 0 };
+		if (start_again(it, &err) == 0) {
+			lived_ms = live_through(it);
+			continue;
+		}
+		/* As a life that ended at once: what is in the way may go away. */
+		it->record.status = record_exit_of(&err);
+		it->record.signal_number = 0;
+		it->record.finished_ms = now_ms();
+		it->start_error = err;
+		it->record.err = &it->start_error;
+		lived_ms = 0;
+	}
 }
 
 /* The supervisor's life. Takes REQUEST and BUNDLE. */
 static void __attribute__((noreturn)) supervise(json_t *request, const struct run *run, struct bundle *bundle,
 						const struct client_connection *first, const sigset_t *mask)
 {
-	struct relay *relay = relay_new();
-	struct afterwards after;
-	struct started started = { .log = NULL };
-	struct record record = { 0 };
+	struct supervised it = { .relay = relay_new(), .request_fd = request_kept(request) };
 	struct err err = { 0 };
 
 	prctl(PR_SET_NAME, "proa-supervise");
+	for (int i = 0; i < 3; i++)
+		it.inherited[i] = run->passthrough ? fcntl(i, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : -1;
 	relay_separate(mask);
-	plan_afterwards(run, &bundle->maps, &after);
-	relay_add_client(relay, first->control, 0);
-	relay_add_client(relay, first->data, run->attached ? client_wants(&run->attach) : 0);
+	record_plan(run, &bundle->maps, &it.after);
+	it.live = (struct live){ .run_dir_fd = run->lock_fd, .id = xstrdup(run->id), .bundle = xstrdup(run->bundle) };
+	it.record.live = &it.live;
+	life_init(&it.life, &run->life);
+	relay_add_client(it.relay, first->control, 0);
+	relay_add_client(it.relay, first->data, run->attached ? client_wants(&run->attach) : 0);
 
-	if (start(run, bundle, relay, first->control, &started, &err) < 0) {
-		if (started.log)
-			log_close(started.log);
-		netclient_free(started.network);
-		usernet_free(started.usernet);
-		settle_failure(&after, &err);
-		relay_unlisten(relay);
-		relay_finish(relay, 0, &err);
-		_exit(exit_of(&err));
+	if (start(run, bundle, first->control, &it, &err) < 0) {
+		record_failure(&it.after, &err);
+		relay_unlisten(it.relay);
+		relay_finish(it.relay, 0, &err);
+		_exit(record_exit_of(&err));
 	}
-	handle_signals(started.container.pidfd);
-	relay_process(relay, started.container.pidfd, started.container.console_fd, run->stdin_open, run->stdin_once,
-		      started.log);
-	if (started.network)
-		netclient_guest(started.network, relay);
+	life_handle_signals();
 	title_set("proa-supervise", run->id); /* before anyone is told: who looks then finds it by its id */
-	relay_started(relay);
-	reserve_record(&after);
-	record.started_ms = started.ms;
-	after.userns_fd = started.container.userns_fd;
-	after.maps = NULL;
+	orphan_watch(&it.orphan, run->lock_fd, &it.life);
+	begin_life(&it, run);
+	record_reserve(&it.after);
+	it.after.maps = NULL;
 	bundle_free(bundle);
 	json_decref(request);
 	malloc_trim(0);
 
-	record.status = relay_run(relay, &record.signal_number);
-	record.finished_ms = now_ms();
-	if (started.log)
-		record.lost = log_close(started.log);
-	usernet_free(started.usernet);
-	netclient_free(started.network); /* its ports and addresses are free before anyone hears of the end */
-	settle(&after, &record);
-	while (waitpid(started.container.pid, NULL, 0) < 0 && errno == EINTR)
+	live(&it);
+	record_settle(&it.after, &it.record);
+	while (it.container.pid > 0 && waitpid(it.container.pid, NULL, 0) < 0 && errno == EINTR)
 		; /* not before the lock is free: until then its pid must not become another's */
 	signal(SIGTERM, SIG_DFL); /* it means us now: nothing depends on a client's getting all of its output */
-	relay_unlisten(relay);
-	relay_finish(relay, record.status, NULL);
+	relay_unlisten(it.relay);
+	relay_finish(it.relay, it.record.status, NULL);
 	_exit(0);
 }
 
@@ -428,7 +377,7 @@ static int follow(const struct run *run, const struct client_connection *connect
 
 	if (r < 0)
 		return report_failure(run->proa, "run", &err);
-	if (run->print_id && !run->attached && dprintf(STDOUT_FILENO, "%s\n", run->id) < 0)
+	if (run->print_id && dprintf(STDOUT_FILENO, "%s\n", run->id) < 0)
 		return 125; /* as a shell's echo into a full disk: the container runs, but the caller was not told */
 	return r;
 }
@@ -438,8 +387,8 @@ static int give_up(const struct run *run, const struct id_maps *maps, const stru
 {
 	struct afterwards after;
 
-	plan_afterwards(run, maps, &after);
-	settle_failure(&after, err);
+	record_plan(run, maps, &after);
+	record_failure(&after, err);
 	return report_failure(run->proa, "run", err);
 }
 
@@ -451,9 +400,10 @@ int verb_run(json_t *request)
 	struct err err = { 0 };
 	sigset_t mask;
 
-	if (parse_run(request, &run, &err) < 0)
+	if (run_parse(request, &run, &err) < 0)
 		return report_failure(run.proa, "run", &err);
 	fcntl(run.lock_fd, F_SETFD, FD_CLOEXEC);
+	preserve_on_exec(run.preserved, false);
 	if (bundle_load(run.bundle, &bundle, &err) < 0)
 		return give_up(&run, NULL, &err);
 	if (client_pair(&ours, &theirs, &err) < 0)
@@ -475,6 +425,7 @@ int verb_run(json_t *request)
 		return give_up(&run, &bundle->maps, &err);
 	}
 	close(run.lock_fd);
+	preserve_close(run.preserved);
 	client_close(&theirs);
 	bundle_free(bundle);
 	return follow(&run, &ours);

@@ -8,6 +8,8 @@
  *   running    the process was executed, state.json and attach.sock exist, the clients were told STARTED; what was needed
  *              for starting is freed: an idle supervisor is a poll(2) loop (relay.h) and next to no memory
  *   ended      the process is a zombie that we keep (its pid stays taken), all output is read and logged
+ *   resting    only where it is to be started again (life.h): state.json says "restarting", the process is reaped, its clients were told its end;
+ *              from here back to starting, with the lock and attach.sock as they are
  *   recorded   exit.json is written, or lies in a tree that is removed; attach.sock and state.json are gone
  *   unlocked   nobody takes the container for alive any more; only now the clients hear the end, and we leave
  *
@@ -20,6 +22,5 @@
 #include "verbs.h"
 
 #define SUPERVISOR_SOCKET "attach.sock" /* in the run directory */
-#define SUPERVISOR_STATE "state.json"   /* the same; the runtime spec's state, and "startedMs" */
 
 #endif

@@ -512,3 +512,26 @@ int tar_data(struct tar *tar, const uint8_t **at, size_t *size, uint64_t *offset
 	tar->peeked = *size;
 	return 1;
 }
+
+#define MOVE_LEAST (128 << 10) /* bytes: below, the calls cost more than the copying */
+
+int64_t tar_move(struct tar *tar, int to, struct err *err)
+{
+	int64_t end = 0;
+
+	if (!tar->source.move || tar->sparse || tar->left < MOVE_LEAST)
+		return 0;
+	skip(tar, tar->peeked);
+	tar->peeked = 0;
+	while (tar->left) {
+		ssize_t n = tar->source.move(tar->source.data, to, tar->offset, tar->left < (1 << 30) ? (size_t)tar->left : (1 << 30));
+		if (n < 0)
+			return err_set(err, (int)-n, "unpack", tar->entry.name);
+		if (n == 0)
+			break;
+		tar->left -= (uint64_t)n;
+		tar->offset += (uint64_t)n;
+		end = (int64_t)tar->offset;
+	}
+	return end;
+}

@@ -24,9 +24,16 @@ struct tar_source {
 	void *data;
 	ssize_t (*peek)(void *data, size_t want, const uint8_t **at, struct err *err);
 	void (*skip)(void *data, size_t n);
+	/* May be NULL: bytes to OFFSET of the file TO without a look at them, when none are held back. Return: how many, 0 for none, or -errno. */
+	ssize_t (*move)(void *data, int to, uint64_t offset, size_t n);
 };
 
 enum tar_type { TAR_FILE, TAR_HARD_LINK, TAR_SYMLINK, TAR_CHAR, TAR_BLOCK, TAR_DIRECTORY, TAR_FIFO };
+
+/* Data of a sparse file. */
+struct tar_stretch {
+	uint64_t offset, size;
+};
 
 struct tar_xattr {
 	const char *name;
@@ -64,5 +71,11 @@ int tar_next(struct tar *tar, const struct tar_entry **entry, struct err *err);
  * Return: 1, 0 when there is no more, or -errno with ERR.
  */
 int tar_data(struct tar *tar, const uint8_t **at, size_t *size, uint64_t *offset, struct err *err);
+
+/*
+ * Move as much of the entry's data as can go to its place in the file TO without being looked at; may be called between two tar_data().
+ * Return: where the data that was moved ends in the file, 0 when none was, or -errno with ERR.
+ */
+int64_t tar_move(struct tar *tar, int to, struct err *err);
 
 #endif

@@ -15,10 +15,6 @@ struct tar_text {
 	bool set;
 };
 
-struct tar_stretch {
-	uint64_t offset, size;
-};
-
 /* What extension headers said about the next entry. */
 struct tar_extra {
 	struct tar_text path, link;          /* pax path and linkpath */

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "mount_internal.h"
 #include "request.h"
 #include "tree_internal.h"
 #include "userns.h"
@@ -26,6 +27,37 @@ void tree_names_add(struct tree_names *names, const char *name)
 	}
 	memcpy(names->text + names->size, name, n);
 	names->size += n;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+void tree_names_sort(struct tree_names *names)
+{
+	size_t n = 0, at = 0;
+
+	for (size_t i = 0; i < names->size; i++)
+		n += names->text[i] == '\0';
+	if (n < 2)
+		return;
+	const char **list = xcalloc(n, sizeof(*list));
+	char *sorted = xmalloc(names->room);
+	for (size_t i = 0; i < n; i++) {
+		list[i] = names->text + at;
+		at += strlen(list[i]) + 1;
+	}
+	qsort(list, n, sizeof(*list), compare_names);
+	at = 0;
+	for (size_t i = 0; i < n; i++) {
+		size_t size = strlen(list[i]) + 1;
+		memcpy(sorted + at, list[i], size);
+		at += size;
+	}
+	free(list);
+	free(names->text);
+	names->text = sorted;
 }
 
 const char *tree_names_next(struct tree_names *names)
@@ -185,6 +217,8 @@ static void enter(struct removal *removal, int fd)
 	int status = tree_level_begin(level, fd);
 	if (status == 0)
 		status = tree_list(fd, remove_or_keep, removal);
+	if (status == -EACCES && fchmod(fd, 0700) == 0) /* it may be read, and not be searched */
+		status = tree_list(fd, remove_or_keep, removal);
 	if (status < 0)
 		failed(removal, -status, "");
 	else if (removal->n > TREE_OPEN_LEVELS) {
@@ -283,6 +317,8 @@ int tree_remove(const char *path, struct err *err)
 struct work {
 	json_t *paths;
 	int from, to;
+	struct tree_change *change;       /* NULL: owners as they are */
+	json_t *layers;                   /* what is copied, merged, top first; NULL: FROM */
 	pid_t caller;
 };
 
@@ -312,6 +348,28 @@ static int removal_in_namespace(void *data)
 	return remove_all(work->paths, &err) < 0 ? reply_error(&err) : reply_ok(json_object());
 }
 
+/* The merged view of LAYERS, which CHANGE is told of, to the process's end. Return: a descriptor, or -errno with ERR. */
+static int open_merged(json_t *layers, struct tree_change *change, struct err *err)
+{
+	autofree const char **lower = xcalloc(json_array_size(layers), sizeof(*lower));
+	int *fds = xcalloc(json_array_size(layers), sizeof(*fds));
+	struct overlay overlay = { .lower = lower };
+	json_t *path;
+	size_t i;
+
+	json_array_foreach(layers, i, path) {
+		lower[overlay.n_lower++] = json_string_value(path);
+		fds[i] = open(lower[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fds[i] < 0)
+			return err_set(err, errno, "open directory", lower[i]);
+	}
+	if (change) {
+		change->layers = fds;
+		change->n_layers = overlay.n_lower;
+	}
+	return mount_layers(&overlay, "/tmp", err);
+}
+
 static int copy_in_namespace(void *data)
 {
 	const struct work *work = data;
@@ -321,7 +379,11 @@ static int copy_in_namespace(void *data)
 	if (getppid() != work->caller)
 		return 1;
 	umask(0);
-	return tree_copy(work->from, work->to, &err) < 0 ? reply_error(&err) : reply_ok(json_object());
+	autoclose int merged = work->layers ? open_merged(work->layers, work->change, &err) : -1;
+	if (work->layers && merged < 0)
+		return reply_error(&err);
+	int status = tree_copy_changed(work->layers ? merged : work->from, work->to, work->change, &err);
+	return status < 0 ? reply_error(&err) : reply_ok(json_object());
 }
 
 /* Run FUNCTION, which replies, as root of a user namespace. Return: the exit status. */
@@ -369,15 +431,52 @@ int verb_remove_tree(json_t *request)
 	return run_mapped(mappings, removal_in_namespace, &work, "remove", &err);
 }
 
+/* CHANGE of a request. MAPS is what CHANGE borrows its tables from. Return: 0, or -errno with ERR. */
+static int parse_change(json_t *object, struct tree_change *change, struct id_maps *maps, struct err *err)
+{
+	static const char *const ways[] = { "copy", "redirect", "redirect-public" };
+	const char *data;
+	json_int_t uid, gid;
+	json_t *owners;
+
+	if (request_unpack(object, err, "change", "{s:o,s:I,s:I,s:s!}", "owners", &owners, "rootUid", &uid, "rootGid", &gid, "data", &data) < 0 ||
+	    request_mappings(owners, maps, err) < 0)
+		return -EINVAL;
+	*change = (struct tree_change){
+		.uid = maps->uid, .n_uid = maps->n_uid, .gid = maps->gid, .n_gid = maps->n_gid,
+		.root_uid = (uint32_t)uid, .root_gid = (uint32_t)gid,
+	};
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+		if (strcmp(data, ways[i]) == 0) {
+			change->data = (enum tree_data)i;
+			return 0;
+		}
+	return err_setf(err, 0, "read request", "change", "unknown way with data \"%s\"", data);
+}
+
 int verb_copy_tree(json_t *request)
 {
 	struct work work = { .from = -1, .to = -1 };
+	struct tree_change change;
+	struct id_maps owners; /* until the process ends */
 	struct err err = { 0 };
 	const char *from, *to;
-	json_t *mappings;
+	json_t *mappings, *changed = NULL, *path;
+	size_t i;
 
-	if (request_unpack(request, &err, "copy-tree", "{s:s,s:s,s:o!}", "from", &from, "to", &to, "mappings", &mappings) < 0)
+	if (request_unpack(request, &err, "copy-tree", "{s:s,s:s,s:o,s?o,s?o!}", "from", &from, "to", &to, "mappings", &mappings,
+		    "change", &changed, "layers", &work.layers) < 0)
 		return reply_error(&err);
+	json_array_foreach(work.layers, i, path)
+		if (!json_is_string(path) || json_string_value(path)[0] != '/')
+			err_setf(&err, 0, "read request", "layers", "not absolute paths");
+	if (work.layers && json_array_size(work.layers) == 0)
+		err_setf(&err, 0, "read request", "layers", "there is none");
+	if (*err.step)
+		return reply_error(&err);
+	if (changed && parse_change(changed, &change, &owners, &err) < 0)
+		return reply_error(&err);
+	work.change = changed ? &change : NULL;
 	autoclose int from_fd = open(from, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (from_fd < 0) {
 		err_set(&err, errno, "open directory", from);

@@ -7,6 +7,9 @@
 #ifndef PROA_TREE_H
 #define PROA_TREE_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "err.h"
 
 /*
@@ -26,5 +29,27 @@ int tree_remove_at(int dir, const char *name, struct err *err);
  * Return: 0 or -errno with ERR.
  */
 int tree_copy(int from, int to, struct err *err);
+
+/* A line of a table of owners: ids from INSIDE on are to be OUTSIDE and on. */
+struct id_map;
+
+enum tree_data {
+	TREE_DATA_COPY,
+	TREE_DATA_REDIRECT,        /* files without data, which overlay finds in a data layer at the same path (metacopy, redirect) */
+	TREE_DATA_REDIRECT_PUBLIC, /* only those that everybody may read on their way and themselves; the others are copied */
+};
+
+/* How a copy differs from what it is made of. All ids are those of the user namespace that this runs in. */
+struct tree_change {
+	const struct id_map *uid, *gid; /* an id that has no line becomes ROOT_*, and loses its set-id bits */
+	size_t n_uid, n_gid;
+	uint32_t root_uid, root_gid;    /* file capabilities hold for a user namespace whose root this is */
+	enum tree_data data;
+	const int *layers;              /* what a merged view that is copied is made of: data is looked for in each */
+	size_t n_layers;
+};
+
+/* As tree_copy(), with owners that are changed by CHANGE. */
+int tree_copy_changed(int from, int to, const struct tree_change *change, struct err *err);
 
 #endif

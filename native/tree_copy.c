@@ -1,12 +1,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "request.h"
 #include "tree_internal.h"
 #include "util.h"
 
@@ -24,6 +26,7 @@ struct copy_level {
 	struct tree_level from, to;
 	struct stat st;   /* of FROM */
 	size_t path_size; /* length of copy->path before this level was entered */
+	bool is_public;   /* everybody may go through it and all above it */
 };
 
 struct copy {
@@ -36,6 +39,7 @@ struct copy {
 	size_t path_size, path_room;
 	struct known *known; /* a hash table by inode */
 	size_t n_known, known_room;
+	const struct tree_change *change; /* or NULL */
 	bool no_reflink, no_kernel_copy; /* tried once, not possible here */
 	char *buffer, *list, *value;
 };
@@ -151,6 +155,21 @@ static bool is_copied(const char *name)
 	return !strncmp(name, "user.", 5) || !strcmp(name, "security.capability") || !strncmp(name, "system.posix_acl_", 17);
 }
 
+/*
+ * File capabilities hold for the user namespace whose root wrote them: to be of use in another one its root is named in them. Return: the
+ * new size of VALUE.
+ */
+static size_t rewrite_capability(const struct copy *copy, size_t size)
+{
+	struct vfs_ns_cap_data *data = (struct vfs_ns_cap_data *)copy->value;
+
+	if (!copy->change || (size != XATTR_CAPS_SZ_2 && size != XATTR_CAPS_SZ_3))
+		return size;
+	data->magic_etc = (data->magic_etc & ~(uint32_t)VFS_CAP_REVISION_MASK) | VFS_CAP_REVISION_3;
+	data->rootid = copy->change->root_uid;
+	return XATTR_CAPS_SZ_3;
+}
+
 static int copy_xattrs(struct copy *copy, int from, int to)
 {
 	ssize_t size = flistxattr(from, copy->list, XATTR_LIMIT);
@@ -163,21 +182,71 @@ static int copy_xattrs(struct copy *copy, int from, int to)
 		ssize_t n = fgetxattr(from, name, copy->value, XATTR_LIMIT);
 		if (n < 0 && errno == ENODATA)
 			continue;
+		if (n > 0 && name[0] == 's' && name[1] == 'e')
+			n = (ssize_t)rewrite_capability(copy, (size_t)n);
 		if (n < 0 || (fsetxattr(to, name, copy->value, (size_t)n, 0) < 0 && errno != ENOTSUP))
 			return -errno;
 	}
 	return 0;
 }
 
-/* In the order that keeps set-id bits and capabilities: chown(2) takes them away. */
-static int copy_attributes(struct copy *copy, int from, int to, const struct stat *st)
+static bool change_id(const struct id_map *map, size_t n, uint32_t *id, uint32_t otherwise)
 {
+	for (size_t i = 0; i < n; i++)
+		if (*id >= map[i].inside && *id - map[i].inside < map[i].size) {
+			*id = map[i].outside + (*id - map[i].inside);
+			return true;
+		}
+	*id = otherwise;
+	return false;
+}
+
+/* ST with the owners that the copy is to have. */
+static struct stat changed(const struct copy *copy, const struct stat *st)
+{
+	const struct tree_change *change = copy->change;
+	struct stat result = *st;
+
+	if (!change)
+		return result;
+	if (!change_id(change->uid, change->n_uid, &result.st_uid, change->root_uid))
+		result.st_mode &= ~(mode_t)S_ISUID;
+	if (!change_id(change->gid, change->n_gid, &result.st_gid, change->root_gid))
+		result.st_mode &= ~(mode_t)S_ISGID;
+	return result;
+}
+
+/* In the order that keeps set-id bits and capabilities: chown(2) takes them away. */
+static int copy_attributes(struct copy *copy, int from, int to, const struct stat *original)
+{
+	const struct stat copied = changed(copy, original), *st = &copied;
 	struct timespec times[] = { st->st_atim, st->st_mtim };
 
 	if (fchown(to, st->st_uid, st->st_gid) < 0 || fchmod(to, st->st_mode & 07777) < 0)
 		return -errno;
 	int status = copy_xattrs(copy, from, to);
 	return status < 0 ? status : futimens(to, times) < 0 ? -errno : 0;
+}
+
+/* Whether the data of a file at the last level is left where it is. */
+static bool stays(const struct copy *copy, const struct stat *st)
+{
+	const enum tree_data data = copy->change ? copy->change->data : TREE_DATA_COPY;
+
+	if (data == TREE_DATA_COPY || st->st_size == 0)
+		return false;
+	return data == TREE_DATA_REDIRECT || (copy->levels[copy->n - 1].is_public && (st->st_mode & 0444) == 0444);
+}
+
+/* TO, empty, becomes a file of overlay's whose data is in a data layer (Documentation/filesystems/overlayfs, "Data-only lower layers"). */
+static int redirect(const struct copy *copy, int to, const char *name, off_t size)
+{
+	autofree char *path = xasprintf("/%.*s%s", (int)copy->path_size, copy->path, name);
+
+	if (ftruncate(to, size) < 0 || fsetxattr(to, "user.overlay.metacopy", "", 0, 0) < 0 ||
+	    fsetxattr(to, "user.overlay.redirect", path, strlen(path), 0) < 0)
+		return -errno;
+	return 0;
 }
 
 static int copy_file(struct copy *copy, int from_dir, int to_dir, const char *name)
@@ -189,13 +258,14 @@ static int copy_file(struct copy *copy, int from_dir, int to_dir, const char *na
 	autoclose int to = openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return -errno;
-	int status = copy_data(copy, from, to, &st);
+	int status = stays(copy, &st) ? redirect(copy, to, name, st.st_size) : copy_data(copy, from, to, &st);
 	return status < 0 ? status : copy_attributes(copy, from, to, &st);
 }
 
 /* A symbolic link, a fifo or a whiteout. */
-static int copy_node(int from, int to, const char *name, const struct stat *st)
+static int copy_node(const struct copy *copy, int from, int to, const char *name, const struct stat *original)
 {
+	const struct stat copied = changed(copy, original), *st = &copied;
 	struct timespec times[] = { st->st_atim, st->st_mtim };
 	char target[PATH_MAX];
 
@@ -224,6 +294,25 @@ static int add_name(void *data, int fd, const char *name, unsigned char type)
 	return 0;
 }
 
+/* Whether everybody may go through the last level's directory in each layer that has it: the modes that are seen are the topmost one's. */
+static bool is_open_in_layers(const struct copy *copy)
+{
+	const struct tree_change *change = copy->change;
+	const size_t size = copy->path_size ? copy->path_size - 1 : 0; /* without the slash at its end */
+
+	if (!change || change->data != TREE_DATA_REDIRECT_PUBLIC || change->n_layers < 2)
+		return true;
+	autofree char *path = xasprintf("%.*s", (int)size, copy->path);
+	for (size_t i = 0; i < change->n_layers; i++) {
+		struct stat st;
+
+		if (fstatat(change->layers[i], path, &st, AT_SYMLINK_NOFOLLOW | (*path ? 0 : AT_EMPTY_PATH)) == 0 &&
+		    S_ISDIR(st.st_mode) && (st.st_mode & 0111) != 0111)
+			return false;
+	}
+	return true;
+}
+
 /* Go into the directories behind FROM and TO, which are taken. NAME is theirs, "" at the top. Return: 0 or -errno. */
 static int enter(struct copy *copy, int from, int to, const char *name)
 {
@@ -247,6 +336,7 @@ static int enter(struct copy *copy, int from, int to, const char *name)
 		return status < 0 ? status : other;
 	if (fstat(from, &level->st) < 0)
 		return -errno;
+	level->is_public = (copy->n == 1 || level[-1].is_public) && (level->st.st_mode & 0111) == 0111 && is_open_in_layers(copy);
 	if (level->from.dev == copy->to_dev && level->from.ino == copy->to_ino)
 		return -EINVAL; /* the copy lies within what is copied: there would be no end */
 	status = tree_list(from, add_name, &level->from.names);
@@ -291,7 +381,7 @@ static int copy_entry(struct copy *copy, const char *name)
 		return status < 0 ? status : 0;
 	if (S_ISREG(st.st_mode))
 		return copy_file(copy, level->from.fd, level->to.fd, name);
-	return copy_node(level->from.fd, level->to.fd, name, &st);
+	return copy_node(copy, level->from.fd, level->to.fd, name, &st);
 }
 
 /* The last level is complete: its own attributes come now, when nothing is made in it any more. Return: 0 or -errno. */
@@ -339,7 +429,12 @@ static int walk(struct copy *copy, int from, struct err *err)
 
 int tree_copy(int from, int to, struct err *err)
 {
-	struct copy copy = { .to_root = to, .path = xstrdup("") };
+	return tree_copy_changed(from, to, NULL, err);
+}
+
+int tree_copy_changed(int from, int to, const struct tree_change *change, struct err *err)
+{
+	struct copy copy = { .to_root = to, .path = xstrdup(""), .change = change };
 	struct stat st;
 
 	if (fstat(to, &st) < 0) {

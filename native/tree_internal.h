@@ -29,6 +29,9 @@ struct tree_level {
 
 void tree_names_add(struct tree_names *names, const char *name);
 
+/* In the order of their bytes, before any is taken: what is made of them does not depend on the file system. */
+void tree_names_sort(struct tree_names *names);
+
 /* The next name, or NULL. */
 const char *tree_names_next(struct tree_names *names);
 

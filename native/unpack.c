@@ -86,8 +86,14 @@ int unpack_enter(struct unpack *unpack, const char *dir, size_t n, bool make)
 
 void unpack_mark(struct unpack *unpack, const char *name)
 {
-	if (!unpack->options.overlay)
+	if (!unpack->options.overlay && !unpack->options.copy)
 		hashset_add(&unpack->put, hashset_key(unpack->parent_ino, name));
+}
+
+static int refuse(const struct tar_entry *entry, bool is_directory, struct err *err)
+{
+	return err_setf(err, 0, "copy", entry->name, is_directory ? "cannot overwrite directory with non-directory"
+								   : "cannot overwrite non-directory with directory");
 }
 
 /* Remove what is at NAME in the kept directory. *WAS_WHITEOUT: it was a mark of ours. Return: 0 or -errno with ERR. */
@@ -98,7 +104,9 @@ static int make_way(struct unpack *unpack, const char *name, bool *was_whiteout,
 
 	if (fstatat(unpack->parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_set(err, errno, "unpack", entry->name);
-	*was_whiteout |= S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0);
+	*was_whiteout |= !unpack->options.copy && S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0);
+	if (unpack->options.copy && !unpack->options.replace && S_ISDIR(st.st_mode) != (entry->type == TAR_DIRECTORY))
+		return refuse(entry, S_ISDIR(st.st_mode), err);
 	if (!S_ISDIR(st.st_mode))
 		return unlinkat(unpack->parent, name, 0) < 0 ? err_set(err, errno, "unpack", entry->name) : 0;
 	return tree_remove_at(unpack->parent, name, err);
@@ -175,6 +183,10 @@ static int copy_data(int fd, struct tar *tar, const struct tar_entry *entry, str
 		if ((status = write_at(fd, at, size, offset)) < 0)
 			return err_set(err, -status, "unpack", entry->name);
 		end = offset + size;
+		int64_t moved = tar_move(tar, fd, err);
+		if (moved < 0)
+			return (int)moved;
+		end = moved ? (uint64_t)moved : end;
 	}
 	if (status == 0 && end != entry->size && ftruncate(fd, (off_t)entry->size) < 0) /* ends in a hole */
 		return err_set(err, errno, "unpack", entry->name);
@@ -182,7 +194,7 @@ static int copy_data(int fd, struct tar *tar, const struct tar_entry *entry, str
 }
 
 /* Owner, mode, attributes and times, in this order: chown(2) takes away set-id bits and capabilities, writing takes away capabilities. */
-static int finish_file(int fd, const struct place *place, struct err *err)
+static int finish_file(const struct unpack *unpack, int fd, const struct place *place, struct err *err)
 {
 	const struct tar_entry *entry = place->entry;
 	struct timespec times[] = { entry->atime, entry->mtime };
@@ -191,21 +203,34 @@ static int finish_file(int fd, const struct place *place, struct err *err)
 		return err_set(err, errno, "set owner", entry->name);
 	if (entry->mode & 07000 && fchmod(fd, entry->mode) < 0)
 		return err_set(err, errno, "set mode", entry->name);
-	int status = unpack_xattrs(fd, entry, err);
+	int status = unpack_xattrs(unpack, fd, entry, err);
 	if (status == 0 && futimens(fd, times) < 0)
 		return err_set(err, errno, "set times", entry->name);
 	return status;
+}
+
+/* A file that something is mounted on, as /etc/hosts is in every container, cannot be replaced; its content can. */
+static int reuse_file(struct unpack *unpack, const struct place *place)
+{
+	autoclose int fd = openat(unpack->parent, place->name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || ftruncate(fd, 0) < 0)
+		return -EBUSY;
+	return steal_fd(&fd);
 }
 
 static int unpack_file(struct unpack *unpack, struct tar *tar, const struct place *place, struct err *err)
 {
 	autoclose int fd = make_entry(unpack, place, make_file, err);
 
+	if (fd == -EBUSY && unpack->options.copy)
+		fd = reuse_file(unpack, place);
 	if (fd < 0)
 		return fd;
 	int status = copy_data(fd, tar, place->entry, err);
 	if (status == 0)
-		status = finish_file(fd, place, err);
+		status = finish_file(unpack, fd, place, err);
 	/* A full quota may show only here. */
 	if (status == 0 && close(steal_fd(&fd)) < 0)
 		return err_set(err, errno, "unpack", place->entry->name);
@@ -237,12 +262,16 @@ static int finish_directory(struct unpack *unpack, int fd, const struct place *p
 {
 	const struct tar_entry *entry = place->entry;
 
-	if ((place->chown || !is_new) && fchown(fd, place->uid, place->gid) < 0)
+	if ((place->chown || (!is_new && unpack->options.owners != UNPACK_MINE)) && fchown(fd, place->uid, place->gid) < 0)
 		return err_set(err, errno, "set owner", entry->name);
 	/* In a set-group-id directory a new one gets that bit, too. */
-	if ((!is_new || entry->mode & 07000 || unpack->parent_setgid) && fchmod(fd, entry->mode) < 0)
+	if (unpack->options.copy) {
+		if (!is_new && fchmod(fd, entry->mode | 0700) < 0)
+			return err_set(err, errno, "set mode", entry->name);
+	} else if ((!is_new || entry->mode & 07000 || unpack->parent_setgid) && fchmod(fd, entry->mode) < 0) {
 		return err_set(err, errno, "set mode", entry->name);
-	int status = unpack_xattrs(fd, entry, err);
+	}
+	int status = unpack_xattrs(unpack, fd, entry, err);
 	return status < 0 ? status : unpack_later(unpack, path, entry, err);
 }
 
@@ -252,7 +281,8 @@ static int unpack_directory(struct unpack *unpack, const struct place *place, co
 	int fd = -1, status = 0;
 
 	for (int attempt = 0; attempt < 2; attempt++) {
-		if (mkdirat(unpack->parent, place->name, place->entry->mode & 0777) < 0) {
+		/* Of a copy the mode comes in the end: until then it is open to us, whoever we are. */
+		if (mkdirat(unpack->parent, place->name, unpack->options.copy ? 0700 : place->entry->mode & 0777) < 0) {
 			if (errno != EEXIST)
 				return err_set(err, errno, "unpack", place->entry->name);
 			is_new = false;
@@ -291,6 +321,8 @@ static int unpack_target(struct unpack *unpack, const struct tar_entry *entry, s
 	int status = unpack_owner(unpack, entry, &place.uid, &place.gid, err);
 	if (status < 0)
 		return status;
+	if (unpack->options.copy && !unpack->options.top)
+		return 0;
 	unpack->target_set = true;
 	unpack_leave(unpack); /* what it says of set-group-id may be old now */
 	return finish_directory(unpack, unpack->options.target, &place, "", false, err);
@@ -371,7 +403,7 @@ static int unpack_at(struct unpack *unpack, struct tar *tar, struct place *place
 		status = unpack_owner(unpack, entry, &place->uid, &place->gid, err);
 	if (status < 0)
 		return status;
-	place->chown = place->uid || place->gid || unpack->parent_setgid;
+	place->chown = unpack->options.owners != UNPACK_MINE && (place->uid || place->gid || unpack->parent_setgid);
 	switch (entry->type) {
 	case TAR_FILE:
 		status = unpack_file(unpack, tar, place, err);
@@ -406,10 +438,10 @@ int unpack_entry(struct unpack *unpack, struct tar *tar, const struct tar_entry 
 		return unpack_target(unpack, entry, err);
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	size_t dir = slash ? (size_t)(slash - path) : 0;
-	int status = check_directories(path, entry, err);
+	int status = unpack->options.copy ? 0 : check_directories(path, entry, err);
 	if (status)
 		return status < 0 ? status : 0;
-	if (!strncmp(name, WHITEOUT, strlen(WHITEOUT)))
+	if (!unpack->options.copy && !strncmp(name, WHITEOUT, strlen(WHITEOUT)))
 		return unpack_whiteout(unpack, path, dir, name, entry, err);
 	status = unpack_enter(unpack, path, dir, true);
 	if (status < 0)
@@ -436,7 +468,7 @@ static bool is_empty(int fd)
 int unpack_begin(const struct unpack_options *options, struct unpack **out, struct err *err)
 {
 	/* A default ACL that the target has from the user's own directory would go to every file, and set its mode. */
-	if (fremovexattr(options->target, "system.posix_acl_default") < 0 && errno != ENODATA && errno != ENOTSUP)
+	if (!options->copy && fremovexattr(options->target, "system.posix_acl_default") < 0 && errno != ENODATA && errno != ENOTSUP)
 		return err_set(err, errno, "unpack", "remove default ACL");
 	*out = xcalloc(1, sizeof(**out));
 	(*out)->options = *options;
@@ -447,7 +479,7 @@ int unpack_begin(const struct unpack_options *options, struct unpack **out, stru
 
 int unpack_finish(struct unpack *unpack, struct err *err)
 {
-	if (!unpack->target_set && unpack->target_was_empty && fchmod(unpack->options.target, 0755) < 0)
+	if (!unpack->options.copy && !unpack->target_set && unpack->target_was_empty && fchmod(unpack->options.target, 0755) < 0)
 		return err_set(err, errno, "set mode", ".");
 	return unpack_set_late_times(unpack, err);
 }

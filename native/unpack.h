@@ -1,9 +1,9 @@
 /*
- * unpack: the entries of a layer become files below a directory, whatever the archive tries.
+ * unpack: the entries of a layer, or of any archive, become files below a directory, whatever the archive tries.
  *
  * Every name is cleaned (no "..", not absolute) and its directory opened with openat2(RESOLVE_IN_ROOT), so that links in the layer lead nowhere
- * but into the layer; the last component is never followed. The caller is root of the user namespace whose maps are given, and nobody else works in the
- * directory.
+ * but into the layer; the last component is never followed. The caller is root of the user namespace whose maps are given. Nobody else works in the
+ * directory of a layer; where files are copied to a container that runs, whatever it does meanwhile leads nowhere but below the directory.
  */
 #ifndef PROA_UNPACK_H
 #define PROA_UNPACK_H
@@ -15,11 +15,24 @@
 #include "request.h"
 #include "tar.h"
 
+/* Whose the files become. */
+enum unpack_owners {
+	UNPACK_ENTRY, /* as the archive says */
+	UNPACK_ROOT,  /* 0:0 */
+	UNPACK_MINE,  /* the caller's: nothing is given away, and what only root may set is left out */
+};
+
 struct unpack_options {
 	int target;                 /* descriptor of the directory, open for reading */
 	bool overlay;               /* whiteouts become overlay's; otherwise they delete what lies below */
-	bool squash_owners;         /* every owner is 0:0 */
-	const struct id_maps *maps;
+	enum unpack_owners owners;
+	const struct id_maps *maps; /* for UNPACK_ENTRY */
+	/*
+	 * Files are copied, this is no layer: ".wh." means nothing, the target itself stays as it is (the entry "./"), and a directory gives way to something else, or the
+	 * other way round, only with REPLACE.
+	 */
+	bool copy, replace;
+	bool top; /* with COPY: the entry "./" is for the target, all the same */
 };
 
 struct unpack;

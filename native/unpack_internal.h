@@ -16,6 +16,7 @@
 /* A directory's times, set when nothing is made in it any more. */
 struct late_time {
 	struct timespec atime, mtime;
+	mode_t mode; /* as well, with "copy" */
 	char *path;
 };
 
@@ -57,7 +58,7 @@ int unpack_set_opaque(int fd);
 int unpack_owner(const struct unpack *unpack, const struct tar_entry *entry, uid_t *uid, gid_t *gid, struct err *err);
 
 /* Set the extended attributes that a layer may have. Return: 0 or -errno with ERR. */
-int unpack_xattrs(int fd, const struct tar_entry *entry, struct err *err);
+int unpack_xattrs(const struct unpack *unpack, int fd, const struct tar_entry *entry, struct err *err);
 
 /* Set the directory's times later. Return: 0 or -errno with ERR. */
 int unpack_later(struct unpack *unpack, const char *path, const struct tar_entry *entry, struct err *err);

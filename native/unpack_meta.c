@@ -23,7 +23,7 @@ int unpack_owner(const struct unpack *unpack, const struct tar_entry *entry, uid
 
 	*uid = 0;
 	*gid = 0;
-	if (unpack->options.squash_owners)
+	if (unpack->options.owners != UNPACK_ENTRY)
 		return 0;
 	bool uid_mapped = is_mapped(maps->uid, maps->n_uid, entry->uid);
 	if (!uid_mapped || !is_mapped(maps->gid, maps->n_gid, entry->gid))
@@ -52,12 +52,15 @@ static bool is_allowed(const char *name)
 	return true;
 }
 
-int unpack_xattrs(int fd, const struct tar_entry *entry, struct err *err)
+int unpack_xattrs(const struct unpack *unpack, int fd, const struct tar_entry *entry, struct err *err)
 {
+	bool mine = unpack->options.owners == UNPACK_MINE;
+
 	for (size_t i = 0; i < entry->n_xattrs; i++) {
 		const struct tar_xattr *xattr = &entry->xattrs[i];
 		/* A file system without attributes runs most images well. */
-		if (is_allowed(xattr->name) && fsetxattr(fd, xattr->name, xattr->value, xattr->size, 0) < 0 && errno != ENOTSUP)
+		if (is_allowed(xattr->name) && fsetxattr(fd, xattr->name, xattr->value, xattr->size, 0) < 0 && errno != ENOTSUP &&
+		    !(mine && errno == EPERM))
 			return err_setf(err, errno, "unpack", entry->name, "set extended attribute %s", xattr->name);
 	}
 	return 0;
@@ -65,7 +68,8 @@ int unpack_xattrs(int fd, const struct tar_entry *entry, struct err *err)
 
 int unpack_later(struct unpack *unpack, const char *path, const struct tar_entry *entry, struct err *err)
 {
-	if (unpack->late_bytes > LATE_BYTES) {
+	/* Of a copy more are kept: a mode that is set early may close a directory to who still has to write in it. */
+	if (unpack->late_bytes > (unpack->options.copy ? 32 * LATE_BYTES : LATE_BYTES)) {
 		int status = unpack_set_late_times(unpack, err);
 		if (status < 0)
 			return status;
@@ -74,7 +78,7 @@ int unpack_later(struct unpack *unpack, const char *path, const struct tar_entry
 		unpack->late_room = unpack->late_room ? 2 * unpack->late_room : 256;
 		unpack->late = xrealloc(unpack->late, unpack->late_room * sizeof(*unpack->late));
 	}
-	unpack->late[unpack->n_late++] = (struct late_time){ entry->atime, entry->mtime, xstrdup(*path ? path : ".") };
+	unpack->late[unpack->n_late++] = (struct late_time){ entry->atime, entry->mtime, entry->mode, xstrdup(*path ? path : ".") };
 	unpack->late_bytes += sizeof(*unpack->late) + strlen(path) + 16; /* 16: malloc's own */
 	return 0;
 }
@@ -83,13 +87,14 @@ int unpack_set_late_times(struct unpack *unpack, struct err *err)
 {
 	int status = 0;
 
-	for (size_t i = 0; i < unpack->n_late; i++) {
+	/* The deepest first: a mode that closes a directory must not come before those below it. */
+	for (size_t i = unpack->n_late; i-- > 0;) {
 		struct late_time *late = &unpack->late[i];
 		struct timespec times[] = { late->atime, late->mtime };
 		autoclose int fd = status ? -1 : path_open(unpack->options.target, late->path,
 							   O_RDONLY | O_DIRECTORY | O_NOFOLLOW, PATH_FOLLOW);
 		/* A later entry may have removed it or put something else in its place. */
-		if (fd >= 0 && futimens(fd, times) < 0)
+		if (fd >= 0 && ((unpack->options.copy && fchmod(fd, late->mode) < 0) || futimens(fd, times) < 0))
 			status = err_set(err, errno, "set times", late->path);
 		free(late->path);
 	}

@@ -184,16 +184,18 @@ static int private_mounts(struct err *err)
  * The child of userns_spawn() up to its FUNCTION. It tells each step by an err on REPLIES: first that the namespace is
  * there (code 0), then, after a byte on GO says that the maps are written, that it is root.
  */
-static int enter_fresh(int replies, int go)
+static int enter_fresh(int replies, int go, int (*prepare)(void *, struct err *), void *data)
 {
 	struct err err = { 0 };
 	char byte;
 
 	if (unshare(CLONE_NEWUSER) < 0)
 		err_set(&err, errno, "create user namespace", "");
+	else if (prepare && private_mounts(&err) == 0)
+		prepare(data, &err);
 	if (write_all(replies, &err, sizeof(err)) < 0 || err.step[0] || read_all(go, &byte, 1) != 1)
 		return -1;
-	if (become_root(&err) == 0)
+	if (become_root(&err) == 0 && !prepare)
 		private_mounts(&err);
 	if (write_all(replies, &err, sizeof(err)) < 0 || err.step[0])
 		return -1;
@@ -215,6 +217,12 @@ static int await_reply(int fd, struct err *err)
 
 int userns_spawn(const struct id_maps *maps, int (*function)(void *), void *data, pid_t *pid, struct err *err)
 {
+	return userns_spawn_prepared(maps, NULL, function, data, pid, err);
+}
+
+int userns_spawn_prepared(const struct id_maps *maps, int (*prepare)(void *, struct err *), int (*function)(void *), void *data,
+			  pid_t *pid, struct err *err)
+{
 	int replies[2], go[2], r;
 	pid_t child;
 
@@ -230,7 +238,7 @@ int userns_spawn(const struct id_maps *maps, int (*function)(void *), void *data
 	if (child == 0) {
 		close(replies[0]);
 		close(go[1]);
-		if (enter_fresh(replies[1], go[0]) < 0)
+		if (enter_fresh(replies[1], go[0], prepare, data) < 0)
 			_exit(125);
 		close(replies[1]);
 		close(go[0]);

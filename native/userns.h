@@ -30,6 +30,13 @@ int userns_give(const char *path, const struct id_maps *maps, struct err *err);
 int userns_spawn(const struct id_maps *maps, int (*function)(void *), void *data, pid_t *pid, struct err *err);
 
 /*
+ * As userns_spawn(); before the maps are written, in the mount namespace of its own but still with the caller's own user id, PREPARE(DATA, ERR) opens what only that may
+ * be let to. It returns 0, or -errno with ERR, and then there is no child.
+ */
+int userns_spawn_prepared(const struct id_maps *maps, int (*prepare)(void *, struct err *), int (*function)(void *), void *data,
+			  pid_t *pid, struct err *err);
+
+/*
  * As userns_spawn(), inside the user namespace behind FD instead of a new one, and wait for the end.
  * Return: the exit status of FUNCTION (0-255), or -errno with ERR.
  */

@@ -16,7 +16,8 @@
 
 #define WIRE_HEADER_BYTES 8
 #define WIRE_LIMIT_BYTES (1u << 20)   /* payload of one frame; a longer one is malformed */
-#define WIRE_CONTROL_BYTES 4          /* payload of the longest control frame to the supervisor */
+#define WIRE_CONTROL_BYTES 4          /* payload of the longest control frame to the supervisor, but for UPDATE */
+#define WIRE_UPDATE_BYTES 4096        /* payload of an UPDATE at most */
 
 enum wire_type {
 	WIRE_STDIN = 0, WIRE_STDOUT = 1, WIRE_STDERR = 2,
@@ -24,6 +25,7 @@ enum wire_type {
 	WIRE_CLOSE = 21,
 	WIRE_STARTED = 32, WIRE_EXIT = 33, WIRE_ERROR = 34,
 	WIRE_RELOAD = 36, WIRE_RELOADED = 37, WIRE_REFUSED = 38, WIRE_NETNS = 39, WIRE_NETNS_IS = 40,
+	WIRE_PAUSE = 41, WIRE_UNPAUSE = 42, WIRE_DONE = 43, WIRE_UPDATE = 44, WIRE_CHECK = 45, WIRE_CHECKED = 46,
 };
 
 /* Flags of ATTACH. */

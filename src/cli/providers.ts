@@ -10,6 +10,7 @@ export const providers: Partial<Record<NamedKind, Provider>> = {
   "stopped-container": (request) => containers(request, (status) => status !== "running"),
   image: images,
   network: networks,
+  volume: volumes,
   signal: async () => (await import("./_value-names")).signalNames.map((value) => ({ value })),
   capability: async () => (await import("./_value-names")).capabilityNames.map((value) => ({ value })),
   platform: async () => (await import("./_value-names")).platformNames.map((value) => ({ value })),
@@ -59,5 +60,14 @@ async function networks({ app, prefix }: CompletionRequest): Promise<Candidate[]
   return all.map(({ id, name, description }) => ({
     value: prefix.length > 12 ? id : id.slice(0, 12),
     description: `${name}, ${description}`,
+  }));
+}
+
+/** Names. */
+async function volumes({ app }: CompletionRequest): Promise<Candidate[]> {
+  const { allVolumes } = await import("../state");
+  return allVolumes(app.context.db()).map(({ name, driver, options }) => ({
+    value: name,
+    description: options["type"] ? `${driver}, ${options["type"]}` : driver,
   }));
 }

@@ -1,4 +1,5 @@
 /** A container on networks of proa's own: its addresses, its files, and the plan that its supervisor gives to netd. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../error";
 import { callHelper, type NetworkRequest, type PortPlan } from "../helper";
@@ -22,7 +23,13 @@ import {
 } from "../network";
 import { type ContainerSpec, type EndpointSettings, parseNetworkMode } from "../oci";
 import { type ContainerRow, type Context, replaceFile } from "../state";
-import { hostFilesOf, reachableNameServers, type Surroundings, writeHostFiles } from "./files";
+import {
+  type HostFiles,
+  hostFilesOf,
+  reachableNameServers,
+  type Surroundings,
+  writeHostFiles,
+} from "./files";
 import type { NetworkRequests } from "./network";
 import { containerDirectory, networkPlanFile, runDirectory } from "./places";
 import { portPlans } from "./ports";
@@ -121,7 +128,8 @@ function writeConnection(
   spec: ContainerSpec,
   endpoints: readonly Endpoint[],
 ): void {
-  writeHostFiles(containerDirectory(context, id), hostFilesOf(spec, surroundings(name, spec, endpoints)));
+  writeHostFiles(containerDirectory(context, id), hostFiles(context, id, name, spec, endpoints));
+  tellLinkers(context, id);
   writePlan(context, {
     container: id,
     name,
@@ -130,6 +138,31 @@ function writeConnection(
     ports: portsOf(spec, endpoints),
     resolvers: spec.HostConfig.Dns,
   });
+}
+
+function hostFiles(
+  context: Context,
+  id: string,
+  name: string,
+  spec: ContainerSpec,
+  endpoints: readonly Endpoint[],
+): HostFiles {
+  const linked = spec.HostConfig.Links?.length ? links().withLinkedHosts(context, id, spec) : spec;
+  return hostFilesOf(linked, surroundings(name, spec, endpoints));
+}
+
+/** Containers that are linked to this one have its address in their /etc/hosts. */
+function tellLinkers(context: Context, id: string): void {
+  if (!existsSync(join(containerDirectory(context, id), "linkers"))) return;
+  for (const row of links().linkers(context, id)) {
+    const endpoints = endpointsOf(context, row.id);
+    const { hosts } = hostFiles(context, row.id, row.name, specOf(context, row), endpoints);
+    writeHostFiles(containerDirectory(context, row.id), { hosts });
+  }
+}
+
+function links() {
+  return require("./links") as typeof import("./links");
 }
 
 function writePlan(context: Context, plan: Plan): void {

@@ -1,15 +1,18 @@
 /** What can be seen to be wrong with a spec before anything is made of it: `create` refuses what `start` would. */
 import { EngineError } from "../error";
 import {
-  bindMount,
   type ContainerSpec,
+  checkHealth,
   grantedCapabilities,
   isAddress,
   isBridged,
+  parseBind,
   parseNetworkMode,
 } from "../oci";
 import type { Context } from "../state";
+import { checkIsolation } from "./check-isolation";
 import { parseExtraHost } from "./files";
+import { checkLog } from "./log-target";
 import { checkPorts, publishes } from "./ports";
 import { runtimeProgram } from "./runtime";
 
@@ -21,11 +24,33 @@ export function checkSpec(context: Context, spec: ContainerSpec): void {
   const host = spec.HostConfig;
   checkHostName("hostname", spec.Hostname);
   checkHostName("domainname", spec.Domainname);
-  host.Binds.forEach(bindMount);
+  host.Binds.forEach(parseBind);
   host.ExtraHosts.forEach(parseExtraHost);
   grantedCapabilities(host.CapAdd, host.CapDrop, host.Privileged);
-  runtimeProgram(host.Runtime);
+  checkInit(host, runtimeProgram(host.Runtime) !== null);
+  if (spec.Healthcheck || spec.StartupHealthCheck || spec.HealthcheckOnFailureAction) checkHealth(spec);
+  if (host.SdNotifyMode === "healthy" && (spec.Healthcheck?.Test?.[0] ?? "NONE") === "NONE")
+    throw new EngineError("invalid", "sdnotify", "healthy", "it needs a health check", {
+      hint: "--health-cmd",
+    });
+  checkLog(context, spec);
+  checkIsolation(spec);
   checkNetwork(context, spec);
+}
+
+function checkInit(host: ContainerSpec["HostConfig"], hasRuntime: boolean): void {
+  if (!host.Init) return;
+  if (hasRuntime) {
+    throw new EngineError(
+      "unsupported",
+      "init",
+      host.Runtime,
+      "proa's init cannot be handed to another runtime",
+      {
+        hint: "leave --runtime or --init out",
+      },
+    );
+  }
 }
 
 const NAME_SERVERS_LIMIT = 8; // netd asks no more

@@ -11,6 +11,7 @@ import {
   endpointsOf,
   removeEndpoint,
   restoreEndpoint,
+  tellNetwork,
   usersOf,
 } from "../network";
 import { type ContainerSpec, type EndpointSettings, parseNetworkMode } from "../oci";
@@ -56,6 +57,7 @@ export async function connectContainer(
       await takeBack(context, row);
       throw error;
     }
+    tellNetwork(context, network, "connect", row.id);
     const { HostConfig } = spec;
     if (parseNetworkMode(HostConfig.NetworkMode).kind === "none") setMode(context, row, spec, network.name);
   });
@@ -93,6 +95,7 @@ export async function disconnectContainer(
       }
       context.warn(`${row.name}: ${error instanceof Error ? error.message : error}`);
     }
+    tellNetwork(context, network, "disconnect", row.id);
     // without this the next start would take what was asked for at the creation
     if (endpointsOf(context, row.id).length === 0) setMode(context, row, spec, "none");
   });

@@ -1,11 +1,23 @@
 /** Creating a container: a name, an id, and one record that says everything. Nothing is mounted or written beside the row. */
 import { EngineError } from "../error";
-import { type ContainerSpec, parseExposed } from "../oci";
+import {
+  type ContainerSpec,
+  type ImageHealthcheck,
+  mergeHealthcheck,
+  parseExposed,
+  parseUserNamespace,
+} from "../oci";
 import { type ContainerRow, type Context, insertContainer } from "../state";
 import { checkSpec } from "./check";
+import { tell } from "./journal";
+import { withLogDefaults } from "./log-target";
+import { mountPlanFor, volumesIn } from "./mounted";
 import { checkName, randomId, randomName } from "./name";
 import { keptNetwork, withNetworkOwner } from "./network";
+import { withReferences } from "./references";
 import { sweep } from "./settle";
+import { withNamespaceOwners } from "./sharing";
+import { noteUnfinished } from "./unfinished";
 
 /** What an image's config gives to a container, in the OCI image spec's names. */
 export type ImageDefaults = {
@@ -17,32 +29,85 @@ export type ImageDefaults = {
   Labels?: Record<string, string> | null;
   StopSignal?: string;
   ExposedPorts?: string[] | null;
+  Healthcheck?: ImageHealthcheck | undefined;
+  Shell?: string[] | null;
+  Volumes?: string[] | null;
+};
+
+/** What happens to the environment that the image gives, in this order. */
+export type EnvironmentRules = {
+  /** `NAME=value` lines that the image's own hide. */
+  below: string[];
+  /** Name and value; `${NAME}` in it is what the variable was before. */
+  merge: [name: string, value: string][];
+  unset: string[];
+  unsetAll: boolean;
 };
 
 /** A spec as the user gave it: null means "not given, the image decides". */
 export type AskedSpec = Omit<ContainerSpec, "Entrypoint" | "Cmd"> & {
   Entrypoint: string[] | null;
   Cmd: string[];
+  environmentRules?: EnvironmentRules | null;
 };
 
 /** The image's defaults below what the user asked for. An entrypoint of the user's own drops the image's command, as Docker has it. */
-export function withImageDefaults(asked: AskedSpec, image: ImageDefaults): ContainerSpec {
+export function withImageDefaults(all: AskedSpec, image: ImageDefaults): ContainerSpec {
+  const { environmentRules: rules, ...asked } = all;
+  const environment = rules && (require("./environment") as typeof import("./environment"));
   const entrypoint = asked.Entrypoint ?? image.Entrypoint ?? [];
   const imageCmd = asked.Entrypoint === null ? (image.Cmd ?? []) : [];
-  return {
+  return withSystemd({
     ...asked,
     Entrypoint: entrypoint,
     Cmd: asked.Cmd.length > 0 ? asked.Cmd : imageCmd,
-    Env: [...(image.Env ?? []), ...asked.Env],
-    User: asked.User || image.User || "",
+    Env: environment
+      ? environment.applyRules(rules, image.Env ?? [], asked.Env)
+      : [...(image.Env ?? []), ...asked.Env],
+    ...(environment ? environment.unsetBy(rules, asked.Env) : {}),
+    User: asked.User || image.User || callerOf(asked),
     WorkingDir: asked.WorkingDir || image.WorkingDir || "",
     Labels: { ...image.Labels, ...asked.Labels },
     StopSignal: asked.StopSignal || image.StopSignal || "",
+    ...(asked.Healthcheck || image.Healthcheck ? healthFrom(asked, image) : {}),
+    ...(image.Volumes?.length ? volumesFrom(asked, image.Volumes) : {}),
     ExposedPorts: {
       ...Object.fromEntries((image.ExposedPorts ?? []).flatMap(exposedByImage).map((port) => [port, {}])),
       ...asked.ExposedPorts,
     },
-  };
+  });
+}
+
+function healthFrom(asked: AskedSpec, image: ImageDefaults): Pick<ContainerSpec, "Healthcheck" | "Shell"> {
+  const Healthcheck = mergeHealthcheck(asked.Healthcheck, image.Healthcheck);
+  return { ...(Healthcheck ? { Healthcheck } : {}), ...(image.Shell?.length ? { Shell: image.Shell } : {}) };
+}
+
+/** The image's volumes beside the user's. */
+function volumesFrom({ Volumes, HostConfig }: AskedSpec, targets: string[]): Pick<ContainerSpec, "Volumes"> {
+  if (HostConfig.ImageVolumes !== undefined) return {}; // they become something else, or nothing
+  const ofImage = targets.filter((target) => target.startsWith("/") && /[^/.]/.test(target));
+  return { Volumes: { ...Object.fromEntries(ofImage.map((target) => [target, {}])), ...Volumes } };
+}
+
+/** Commands that the container is set up for systemd with. */
+const SYSTEMD = /^(.*\/)?systemd$|^\/(usr\/(local\/)?)?sbin\/init$/;
+
+/** Set up for systemd, where its command is one, or the user says so. */
+export function withSystemd(spec: ContainerSpec): ContainerSpec {
+  const { SystemdMode } = spec.HostConfig;
+  const [command = ""] = [...spec.Entrypoint, ...spec.Cmd];
+  if (SystemdMode === "false" || (SystemdMode !== "always" && !SYSTEMD.test(command))) return spec;
+  return (require("./systemd") as typeof import("./systemd")).setUpForSystemd(spec);
+}
+
+/** With `--userns keep-id` the container runs as the caller where neither the user nor the image says as whom, as podman has it. */
+function callerOf({ HostConfig }: AskedSpec): string {
+  const text = HostConfig.UsernsMode ?? "";
+  if (!text.startsWith("keep-id")) return "";
+  const mode = parseUserNamespace(text);
+  if (mode.kind !== "keep-id") return "";
+  return `${mode.uid ?? process.geteuid?.() ?? 0}:${mode.gid ?? process.getegid?.() ?? 0}`;
 }
 
 /** What an image says wrongly, or of a protocol that cannot be published, is no reason not to run it. */
@@ -78,6 +143,7 @@ export function checkNew(context: Context, asked: NewContainer): void {
   }
   if (asked.name !== "") checkName(asked.name);
   checkSpec(context, spec);
+  for (const warning of spec.Warnings ?? []) context.warn(warning);
 }
 
 /**
@@ -101,6 +167,10 @@ export function record(context: Context, asked: NewContainer, id: string, starte
       exit_code: 0,
       error: "",
       auto_remove: spec.HostConfig.AutoRemove ? 1 : 0,
+      user_stopped: 0,
+      restart_count: 0,
+      oom_killed: 0,
+      health: "",
     };
     try {
       insertContainer(context.db(), row, JSON.stringify(spec));
@@ -117,11 +187,28 @@ export async function createContainer(context: Context, asked: NewContainer): Pr
   checkNew(context, asked);
   await sweep(context); // a `--rm` container that has just ended may hold the name
   const id = randomId();
-  const spec = await withNetworkOwner(context, withHostname(asked.spec, id));
+  const plain = await withReferences(
+    context,
+    await withNamespaceOwners(
+      context,
+      await withNetworkOwner(context, withLogDefaults(context, withHostname(asked.spec, id))),
+    ),
+  );
+  const { spec, claim, told: tellVolumes } = await mountPlanFor(context, plain, asked.imageId);
   const keep = await keptNetwork(context, spec);
+  const secrets = spec.HostConfig.Secrets ?? [];
+  const volumes = volumesIn(spec);
+  const unfinished = secrets.length + volumes.length > 0 ? noteUnfinished(context, id, volumes) : null;
+  if (secrets.length > 0) (await import("./secrets")).keepSecrets(context, id, secrets); // as they are now
   const both = context.db().transaction(() => {
     keep(id);
-    return record(context, { ...asked, spec }, id, false);
+    const created = record(context, { ...asked, spec }, id, false);
+    claim(id);
+    return created;
   });
-  return both.immediate();
+  const row = both.immediate();
+  unfinished?.done();
+  tellVolumes();
+  tell(context, row, "create", {}, spec);
+  return row;
 }

@@ -66,7 +66,7 @@ export function hostFilesOfHost(spec: ContainerSpec): HostFiles {
   const resolv = readIfThere("/etc/resolv.conf");
   const isOwn = Dns.length + DnsSearch.length + DnsOptions.length > 0;
   const own = { ...ALONE, nameServers: Dns.length > 0 ? Dns : nameServersOf(resolv) };
-  const hosts = readIfThere("/etc/hosts") || LOCAL_HOSTS;
+  const hosts = (spec.HostConfig.HostsFile ? baseHosts(spec) : readIfThere("/etc/hosts")) || LOCAL_HOSTS;
   return {
     hosts: `${hosts.replace(/\n*$/, "\n")}${extraLines(spec, ["127.0.0.1"])}127.0.0.1\t${HOST_NAMES}\n`,
     hostname: `${spec.Hostname}\n`,
@@ -82,7 +82,18 @@ export function hostsText(spec: ContainerSpec, around: Surroundings): string {
     return `${[address, [name, ...others].join(" ")].join("\t")}\n`;
   });
   const hostLines = around.host.map((address) => `${address}\t${HOST_NAMES}\n`);
-  return [LOCAL_HOSTS, extraLines(spec, around.host), ...ownLines, ...hostLines].join("");
+  return [baseHosts(spec), extraLines(spec, around.host), ...ownLines, ...hostLines].join("");
+}
+
+/** What the file begins with. Throws `io` where the user's own cannot be read. */
+function baseHosts({ HostConfig: { HostsFile } }: ContainerSpec): string {
+  if (!HostsFile) return LOCAL_HOSTS;
+  if (HostsFile === "none") return "";
+  try {
+    return readFileSync(HostsFile, "utf8").replace(/\n*$/, "\n");
+  } catch (error) {
+    throw new EngineError("io", "hosts file", HostsFile, error);
+  }
 }
 
 function extraLines(spec: ContainerSpec, host: readonly string[]): string {

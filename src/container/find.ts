@@ -1,6 +1,12 @@
 /** From what a user types to a container: full name, full id, or the beginning of an id that fits one. */
 import { EngineError } from "../error";
-import { type ContainerRow, type Context, containerByName, containersByIdPrefix } from "../state";
+import {
+  allContainers,
+  type ContainerRow,
+  type Context,
+  containerByName,
+  containersByIdPrefix,
+} from "../state";
 import { settle } from "./settle";
 
 /** The container that `reference` names, its row true to what lives. Throws `not-found` or `ambiguous`. */
@@ -18,6 +24,13 @@ export async function findContainer(
     });
   }
   return row;
+}
+
+/** The container that was created last. Throws `not-found`. */
+export async function newestContainer(context: Context, what: string): Promise<ContainerRow> {
+  const [row] = allContainers(context.db());
+  if (row) return findContainer(context, what, row.id);
+  throw new EngineError("not-found", what, "--latest", "there are no containers", { exitCode: 1 });
 }
 
 function lookUp(context: Context, what: string, reference: string): ContainerRow | null {

@@ -1,30 +1,59 @@
 export { notRunning, openAlive } from "./alive";
 export { attachToContainer } from "./attach";
+export { containersToBoot } from "./boot";
+export { disableBoot, enableBoot } from "./boot-unit";
+export { type Change, changesOf } from "./changes";
+export { type CommitOptions, commitContainer } from "./commit";
 export { connectContainer, disconnectContainer, followNetwork, reloadNetworks } from "./connect";
+export { askSupervisor, FRAME } from "./control";
+export { copyFiles, type Place, textOfPlace } from "./copy";
 export {
   type AskedSpec,
   createContainer,
+  type EnvironmentRules,
   type ImageDefaults,
   type NewContainer,
   withImageDefaults,
 } from "./create";
 export { type ExecOptions, execInContainer } from "./exec";
-export { findContainer } from "./find";
+export { exportContainer } from "./export";
+export { findContainer, newestContainer } from "./find";
+export { checkHealthNow, type Health, healthOf } from "./health";
+export { forgetUnusedMaps } from "./id-mappings";
 export { inspectContainer } from "./inspect";
+export { tell } from "./journal";
+export { removeLink } from "./links";
 export { type ListedContainer, listContainers } from "./list";
-export { type LogLine, type LogOptions, type LogSink, readLog } from "./logs";
+export { type LiveState, liveState, type ShownStatus, shownStatus } from "./live";
+export { type LogOf, type LogOptions, lostBytes, showLogs } from "./logs";
+export { initContainer, mountContainer, mountedContainers, unmountContainer } from "./mount";
 export { type NetworkDriver, selectNetworkDriver } from "./network-driver";
 export { describeNetwork } from "./networks";
+export { checkNotPaused, pauseContainer } from "./pause";
 export { logFile, runDirectory } from "./places";
 export { parseHeldPort, portHolder } from "./port-holder";
 export { describePorts, lowPortHint, type OpenPort, openPorts, portLine } from "./ports";
+export { pruneContainers } from "./prune";
 export { removeContainers } from "./remove";
 export { renameContainer } from "./rename";
+export { dependentsOf } from "./required";
 export { storedSecurityOptions } from "./security";
+export { type ExecSession, execIds, execSessions } from "./sessions";
 export { EXIT_UNKNOWN } from "./settle";
+export { signalNumber } from "./signal";
+export { type ContainerSize, containerSize } from "./size";
 export { specOf } from "./spec";
 export { runContainer, type StartOptions, startContainer, startDetached } from "./start";
 export { type Usage, usageOf } from "./stats";
-export { killContainer, type StopOptions, signalNumber, stopContainers } from "./stop";
+export { killContainer, restartInPlace, type StopOptions, stopContainers, waitForKilled } from "./stop";
 export { type ProcessTable, topContainer } from "./top";
-export { waitForContainer } from "./wait";
+export { type Changes, updateContainer } from "./update";
+export {
+  CONDITIONS,
+  type Condition,
+  NO_EXIT_STATUS,
+  parseCondition,
+  type WaitOptions,
+  waitForCondition,
+  waitForContainer,
+} from "./wait";

@@ -41,6 +41,11 @@ export function networkSettings(
   const first = endpoints.find(({ network }) => network.name === DEFAULT_NETWORK);
   return {
     Bridge: "",
+    HairpinMode: false,
+    LinkLocalIPv6Address: "",
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
     SandboxID: pid === 0 ? "" : row.id,
     SandboxKey: pid === 0 ? "" : `/proc/${pid}/ns/net`,
     Ports: pid === 0 ? {} : portsJson(context, row, spec),

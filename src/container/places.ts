@@ -7,6 +7,16 @@ export function containerDirectory(context: Context, id: string): string {
   return join(context.paths.containers, id);
 }
 
+/** Where `mount` shows its root. */
+export function mountPlace(context: Context, id: string): string {
+  return join(containerDirectory(context, id), "merged");
+}
+
+/** ROOTFS of the last start: how its files are found while it does not run. */
+export function rootfsFile(context: Context, id: string): string {
+  return join(containerDirectory(context, id), "rootfs.json");
+}
+
 /** Lock, state.json and attach.sock of a container that lives. */
 export function runDirectory(context: Context, id: string): string {
   return join(context.paths.running, id);
@@ -21,13 +31,28 @@ export function networkPlanFile(context: Context, id: string): string {
   return join(runDirectory(context, id), "network.json");
 }
 
+/** What it is at while it lives, `native/live.h`. */
+export function liveFile(context: Context, id: string): string {
+  return join(runDirectory(context, id), "state.json");
+}
+
 /** The published ports that are open. */
 export function portsFile(context: Context, id: string): string {
   return join(runDirectory(context, id), "ports.json");
 }
 
+/** The name that a container got while it was running, for its supervisor's events. */
+export function nameFile(context: Context, id: string): string {
+  return join(runDirectory(context, id), "name");
+}
+
 export function logFile(context: Context, id: string): string {
   return join(containerDirectory(context, id), `${id}-json.log`);
+}
+
+/** How many bytes of output the log of a container that runs has lost; only where it has. */
+export function lossFile(context: Context, id: string): string {
+  return join(runDirectory(context, id), "log-lost");
 }
 
 /** This executable, for the helper to report its failures with. */

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 export type Process = { pid: number; parent: number; namespace: string | null; ticks: number };
 
 /**
- * The processes of each container: those in its pid namespace, and all below them. All of the host are looked at once, however many containers there are.
+ * The processes of each container: those in its mount namespace, which it shares with no other as it may a pid namespace, and all below them. All of the host are looked at once, however many containers there are.
  *
  * @param alive the pid of the first process, by container
  */
@@ -15,7 +15,7 @@ export function processesByContainer(alive: ReadonlyMap<string, number>): Map<st
   const processes = allProcesses();
   const firsts = new Map([...alive].map(([id, pid]) => [pid, id]));
   const own = namespaceOf("self");
-  // an exec's process is in the container's namespace, but no child of its first one
+  // an exec's process is in the container's namespace, but no child of its first one, and what has lost its parent may be none either
   const namespaces = new Map<string, string>();
   for (const [id, pid] of alive) {
     const namespace = processes.get(pid)?.namespace ?? null;
@@ -71,7 +71,7 @@ function processAt(pid: number): Process | null {
 
 function namespaceOf(pid: number | "self"): string | null {
   try {
-    return readlinkSync(`/proc/${pid}/ns/pid`);
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
   } catch {
     return null; // it has ended, or is another user's
   }

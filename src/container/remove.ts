@@ -1,16 +1,18 @@
 /** Removing containers with all they have. */
 import { closeSync, existsSync, rmSync } from "node:fs";
 import { EngineError } from "../error";
-import { type ContainerRow, type Context, deleteContainers } from "../state";
+import { anonymousVolumesOf, type ContainerRow, type Context, deleteContainers } from "../state";
+import { labelsFor, tell } from "./journal";
 import { lockContainer } from "./lock";
 import { containerDirectory, runDirectory } from "./places";
+import { deleteWithVolumes } from "./release";
 import { killAll } from "./stop";
 import { removeTrees } from "./trees";
 import { noteUnfinished, type Unfinished } from "./unfinished";
 
 /**
  * Remove containers, all at once: first their rows, then their files, so that a crash leaves garbage and no lie; the next writer clears it. Each is locked meanwhile, so
- * that it is not started. `force` kills those that run.
+ * that it is not started. `force` kills those that run; `volumes` takes their anonymous volumes, too, as it is with those of `--rm` in any case.
  *
  * @returns what failed, by id: `in-use` for one that runs
  */
@@ -18,29 +20,45 @@ export async function removeContainers(
   context: Context,
   rows: ContainerRow[],
   force: boolean,
+  more: { volumes?: boolean } = {},
 ): Promise<Map<string, EngineError>> {
-  if (force) killAll(context, rows);
+  if (force) await killAll(context, rows);
   const failed = new Map<string, EngineError>();
   const locked: { row: ContainerRow; fd: number }[] = [];
   const unfinished: Unfinished[] = [];
   try {
     for (const row of rows) {
-      const fd = lockContainer(context, row.id);
+      const fd = await lockDead(context, row, force);
       if (fd === null) failed.set(row.id, isRunning(row));
       else locked.push({ row, fd });
     }
     const ids = locked.map(({ row }) => row.id);
-    for (const id of ids) unfinished.push(noteUnfinished(context, id));
-    deleteContainers(context.db(), ids);
+    const specs = new Map(ids.map((id) => [id, labelsFor(context, id)])); // for what is told when they are gone
+    for (const id of ids)
+      unfinished.push(noteUnfinished(context, id, anonymousVolumesOf(context.db(), [id])));
+    const alone = locked.filter(({ row }) => more.volumes || row.auto_remove === 1).map(({ row }) => row.id);
+    await deleteWithVolumes(context, alone, () => deleteContainers(context.db(), ids));
     const directories = ids.map((id) => containerDirectory(context, id)).filter((path) => existsSync(path));
     if (directories.length > 0) await removeTrees(context, directories);
     for (const id of ids) rmSync(runDirectory(context, id), { recursive: true, force: true });
     for (const each of unfinished) each.done();
+    for (const { row } of locked) tell(context, row, "destroy", {}, specs.get(row.id));
   } finally {
     for (const each of unfinished) each.close();
     for (const { fd } of locked) closeSync(fd);
   }
   return failed;
+}
+
+const KILL_TRIES = 5;
+
+/** Lock a container that does not run. `force`: one that another command has just started is killed again. */
+async function lockDead(context: Context, row: ContainerRow, force: boolean): Promise<number | null> {
+  for (let attempt = 0; ; attempt++) {
+    const fd = lockContainer(context, row.id);
+    if (fd !== null || !force || attempt === KILL_TRIES) return fd;
+    await killAll(context, [row]);
+  }
 }
 
 function isRunning(row: ContainerRow): EngineError {

@@ -14,7 +14,9 @@ import {
   isLocked,
   markEnded,
 } from "../state";
+import { labelsFor, tell } from "./journal";
 import { containerDirectory, exitFile, runDirectory } from "./places";
+import { deleteWithVolumes } from "./release";
 import { removeTrees } from "./trees";
 import { clearUnfinished } from "./unfinished";
 
@@ -24,8 +26,14 @@ export const EXIT_UNKNOWN = -1;
 /** The row as it is true now; null where the container was one of `--rm` and is gone. */
 export async function settle(context: Context, row: ContainerRow): Promise<ContainerRow | null> {
   if (row.status !== "running" || isLocked(runDirectory(context, row.id))) return row;
+  if (!existsSync(exitFile(context, row.id)) && existsSync(containerDirectory(context, row.id)))
+    (require("./leftover") as typeof import("./leftover")).killLeftovers(context, row.id);
   if (row.auto_remove === 1) {
+    // its supervisor, which would have removed it and said so, was killed
+    const isLeft = existsSync(containerDirectory(context, row.id));
+    const spec = isLeft ? labelsFor(context, row.id) : undefined;
     await clearAway(context, row.id);
+    if (spec) tell(context, row, "destroy", {}, spec);
     return null;
   }
   const ended = { ...row, ...endOf(context, row) };
@@ -37,11 +45,16 @@ export async function settle(context: Context, row: ContainerRow): Promise<Conta
       finishedMs: ended.finished_ms,
       startedMs: ended.started_ms,
       error: ended.error,
+      restartCount: ended.restart_count,
+      oomKilled: ended.oom_killed,
+      health: ended.health,
     });
     if (isOurs) clearAllocations(db, row.id); // else they may be of its next start
+    return isOurs;
   });
   try {
-    end.immediate();
+    // nobody was there to say it; which status it had is not known
+    if (end.immediate() && ended.exit_code === EXIT_UNKNOWN) tell(context, row, "die");
   } catch (error) {
     if (!isDiskFull(error)) throw error; // the record stays, and the next look writes the row
   }
@@ -71,7 +84,7 @@ async function clearAway(context: Context, id: string): Promise<void> {
     existsSync(path),
   );
   if (left.length > 0) await removeTrees(context, left);
-  deleteContainer(context.db(), id);
+  await deleteWithVolumes(context, [id], () => deleteContainer(context.db(), id));
 }
 
 function endOf(context: Context, row: ContainerRow): Partial<ContainerRow> {
@@ -84,15 +97,25 @@ function endOf(context: Context, row: ContainerRow): Partial<ContainerRow> {
       error: "its supervisor was killed: the exit status is not known",
     };
   }
-  const common = { exit_code: record.exitCode, finished_ms: record.finishedMs };
+  const common = {
+    exit_code: record.exitCode,
+    finished_ms: record.finishedMs,
+    ...(record.startedMs > 0 ? { started_ms: record.startedMs } : {}), // of its last life
+    restart_count: record.restartCount ?? 0,
+    oom_killed: record.oomKilled ? (1 as const) : (0 as const),
+    health: record.health ? JSON.stringify(record.health) : "",
+  };
   if (!record.error) return { ...common, status: "exited", error: "" };
+  const error = new HelperError("run", record.error).message;
+  // it lived before: the last restart has failed
+  if (record.startedMs > 0) return { ...common, status: "exited", error };
   // never started: it is as it was created, with the reason
   return {
     ...common,
     status: "created",
     started_ms: 0,
     finished_ms: 0,
-    error: new HelperError("run", record.error).message,
+    error,
   };
 }
 

@@ -1,5 +1,5 @@
 import { EngineError } from "../error";
-import type { ContainerSpec } from "../oci";
+import { type ContainerSpec, NO_RESTART } from "../oci";
 import { type ContainerRow, type Context, containerSpec } from "../state";
 
 /** The record of a container, as it was created. Throws `not-found`. */
@@ -13,8 +13,16 @@ export function specOf(context: Context, row: ContainerRow): ContainerSpec {
 /** A record as it is stored. Those of a proa that had no networks lack what belongs to them. */
 export function readSpec(text: string): ContainerSpec {
   const stored: Partial<ContainerSpec> = JSON.parse(text);
-  const ofHost = { PortBindings: {}, PublishAllPorts: false, Dns: [], DnsSearch: [], DnsOptions: [] };
+  const ofHost = {
+    RestartPolicy: NO_RESTART,
+    PortBindings: {},
+    PublishAllPorts: false,
+    Dns: [],
+    DnsSearch: [],
+    DnsOptions: [],
+  };
   return {
+    Timeout: 0,
     ExposedPorts: {},
     NetworkingConfig: { EndpointsConfig: {} },
     ...stored,

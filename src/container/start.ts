@@ -2,31 +2,41 @@
  * Starting a container: the bundle is written, the lock taken, the row committed, and then this process becomes the helper. The order
  * matters: a reader who finds the row "running" finds the lock held, from here to the supervisor's end.
  */
-import { closeSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../error";
-import { type Attach, becomeHelper, type LogTarget, type RunRequest, spawnRun } from "../helper";
-import { type ContainerSpec, encodeConfig, parseBytes, runtimeConfig } from "../oci";
+import { type Attach, becomeHelper, type JournalRequest, type RunRequest, spawnRun } from "../helper";
+import { type ContainerSpec, encodeConfig, type ResolvedUser, runtimeConfig } from "../oci";
 import { type ContainerRow, type Context, makePrivateDirectory, markRunning } from "../state";
 import { prepareRootfs, type RootSource } from "../storage";
 import { checkNew, type NewContainer, record, withHostname } from "./create";
+import { forgetIds, isolated, KEEP_GROUPS_ANNOTATION, pinNamespaces } from "./isolated";
+import { journalRequest, tell } from "./journal";
+import { lifeRequests } from "./life";
 import { maxOpenFiles } from "./limits";
 import { lockContainer } from "./lock";
+import { checkLog, isPassedThrough, logTarget, passedThrough, withLogDefaults } from "./log-target";
+import { mountPlanFor, mountsFor, noteVolumes, volumesIn } from "./mounted";
 import { randomId } from "./name";
 import { type NetworkRequests, type NetworkStart, networkFor, withNetworkOwner } from "./network";
 import {
   containerDirectory,
   exitFile,
-  logFile,
+  liveFile,
+  lossFile,
+  nameFile,
   networkPlanFile,
   ownExecutable,
   portsFile,
+  rootfsFile,
   runDirectory,
 } from "./places";
+import { withReferences } from "./references";
 import { runtimeProgram } from "./runtime";
 import { SECCOMP_ANNOTATION } from "./seccomp-cache";
 import { seccompFor } from "./security";
 import { sweep } from "./settle";
+import { withNamespaceOwners } from "./sharing";
 import { noteUnfinished } from "./unfinished";
 import { lookUpUser } from "./user";
 
@@ -36,7 +46,11 @@ export type StartOptions = {
   /** Print the id when it has started. */
   printId: boolean;
   consoleSize: { height: number; width: number } | undefined;
+  /** Open descriptors that the first process gets. */
+  preserveFds?: number[];
 };
+
+type LaunchRequest = RunRequest & { journal: JournalRequest };
 
 /** Create and start in one: the row is written once, as running. Does not return. */
 export async function runContainer(
@@ -49,12 +63,25 @@ export async function runContainer(
   checkNew(context, asked);
   await sweep(context); // a `--rm` container that has just ended may hold the name
   const id = randomId();
-  const spec = await withNetworkOwner(context, withHostname(asked.spec, id));
+  const plain = await withReferences(
+    context,
+    await withNamespaceOwners(
+      context,
+      await withNetworkOwner(context, withLogDefaults(context, withHostname(asked.spec, id))),
+    ),
+  );
+  const { spec, claim, told: tellVolumes } = await mountPlanFor(context, plain, asked.imageId);
   const request = await launch(context, id, spec, source, options, () => {
     tellId(id); // first: a container whose id cannot be told is not made
-    return record(context, { ...asked, spec }, id, true).name;
+    const { name } = record(context, { ...asked, spec }, id, true);
+    claim(id);
+    return name;
   });
-  becomeHelper(context.paths.cache, "run", request, [request.lockFd]);
+  tellVolumes();
+  const told = { id, name: request.journal.name, image_ref: spec.Image };
+  tell(context, told, "create", {}, spec);
+  if (options.attach) tell(context, told, "attach", {}, spec);
+  becomeHelper(context.paths.cache, "run", request, [request.lockFd, ...(options.preserveFds ?? [])]);
 }
 
 /** Start a container that was created before, or has ended. Does not return. */
@@ -66,6 +93,7 @@ export async function startContainer(
   options: StartOptions,
 ): Promise<never> {
   const request = await relaunch(context, row, spec, source, options);
+  if (options.attach) tell(context, row, "attach", {}, spec);
   becomeHelper(context.paths.cache, "run", request, [request.lockFd]);
 }
 
@@ -77,7 +105,13 @@ export async function startDetached(
   source: RootSource,
 ): Promise<number> {
   const options = { attach: null, printId: false, consoleSize: undefined };
-  const request = await relaunch(context, row, spec, source, options);
+  let request: LaunchRequest;
+  try {
+    request = await relaunch(context, row, spec, source, options);
+  } catch (error) {
+    if (error instanceof EngineError && error.code === "already-running") return 0; // another command was first: it runs
+    throw error;
+  }
   try {
     return await spawnRun(context.paths.cache, request);
   } finally {
@@ -91,7 +125,7 @@ function relaunch(
   spec: ContainerSpec,
   source: RootSource,
   options: StartOptions,
-): Promise<RunRequest> {
+): Promise<LaunchRequest> {
   return launch(context, row.id, spec, source, options, () => {
     if (markRunning(context.db(), row.id, context.now())) return row.name;
     throw new EngineError("not-found", "start container", row.name, "it has just been removed", {
@@ -111,17 +145,24 @@ async function launch(
   source: RootSource,
   options: StartOptions,
   commit: () => string,
-): Promise<RunRequest> {
-  const start = await networkFor(context, id, asked);
+): Promise<LaunchRequest> {
+  if (asked.HostConfig.Requires)
+    await (await import("./required")).startRequired(context, asked.HostConfig.Requires);
+  const extras = hasExtras(context, asked)
+    ? await (await import("./extras")).extrasFor(context, id, asked)
+    : null;
+  const start = await networkFor(context, id, extras?.spec ?? asked);
   const { spec } = start;
-  const user = await lookUpUser(context, source, spec);
+  const known = await lookUpUser(context, source, spec);
   const { seccomp, cache } = seccompFor(context, spec);
   const runtime = runtimeProgram(spec.HostConfig.Runtime);
-  const log = logTarget(context, id, spec);
+  checkLog(context, spec);
+  const passed = isPassedThrough(spec) ? passedThrough(spec, options.attach) : {};
 
   const directory = containerDirectory(context, id);
   const isNew = !existsSync(directory);
-  const unfinished = isNew ? noteUnfinished(context, id) : null;
+  const volumes = isNew ? volumesIn(asked) : [];
+  const unfinished = isNew ? noteUnfinished(context, id, volumes) : null;
   const lockFd = lockContainer(context, id);
   if (lockFd === null) {
     unfinished?.done();
@@ -129,24 +170,55 @@ async function launch(
   }
   try {
     makePrivateDirectory(join(directory, "rootfs"), context.uid);
-    const rootfs = await prepareRootfs(context, source, directory, { volatile: spec.HostConfig.AutoRemove });
+    const { ids, user, files, edits, keepsGroups, oomScoreAdj } = await isolated(
+      context,
+      id,
+      spec,
+      source,
+      start,
+      known,
+      directory,
+    );
+    const rootfs = await prepareRootfs(context, source, directory, {
+      volatile: spec.HostConfig.AutoRemove,
+      ranges: ids.ranges ?? undefined,
+      isStart: true,
+    });
+    const lastMounts = await extras?.mounts(directory, ids.mappings);
+    const mounts = await mountsFor(context, spec, user, ids.mappings, directory);
+    noteVolumes(runDirectory(context, id), spec);
     const config = runtimeConfig({
       id,
       spec,
       user,
-      mappings: context.host().mappings,
+      mappings: ids.mappings,
       network: start.namespace,
-      files: start.files,
+      joined: ids.joined,
+      edits,
+      files: { ...(extras?.files(start.files) ?? start.files), ...files },
       maxOpenFiles: maxOpenFiles(),
       consoleSize: options.consoleSize,
+      mounts,
+      ...(lastMounts ? { lastMounts } : {}),
     });
-    makeBindSources(spec);
+    pinNamespaces(config);
+    if (keepsGroups) config.annotations[KEEP_GROUPS_ANNOTATION] = "1";
+    if (oomScoreAdj !== undefined) config.process.oomScoreAdj = oomScoreAdj;
     if (seccomp) config.annotations[SECCOMP_ANNOTATION] = seccomp.digest;
     writeFileSync(join(directory, "config.json"), encodeConfig(config, seccomp), { mode: 0o600 });
+    writeFileSync(rootfsFile(context, id), JSON.stringify(rootfs), { mode: 0o600 });
     rmSync(exitFile(context, id), { force: true });
-    // of a life before, which may have had other networks
-    for (const path of [portsFile(context, id), networkPlanFile(context, id)]) rmSync(path, { force: true });
+    // of a life before, which may have had other networks, and another pid
+    for (const path of [
+      liveFile(context, id),
+      portsFile(context, id),
+      networkPlanFile(context, id),
+      nameFile(context, id),
+      lossFile(context, id),
+    ])
+      rmSync(path, { force: true });
     const requests = connected(context, start, commit);
+    if (ids.ranges) await (await import("./give-volumes")).giveVolumes(context, spec, ids.ranges);
     unfinished?.done();
     return {
       id,
@@ -156,7 +228,7 @@ async function launch(
       lockFd,
       rootfs,
       runtime,
-      log,
+      log: logTarget(context, id, requests.name, spec),
       stdin: spec.OpenStdin,
       stdinOnce: spec.StdinOnce,
       attach: options.attach,
@@ -164,50 +236,83 @@ async function launch(
       remove: spec.HostConfig.AutoRemove ? [directory] : [],
       exitFile: exitFile(context, id),
       seccompCache: cache,
-      ...requests,
+      journal: journalRequest(context, requests.name, spec.Image, spec.Labels),
+      ...(ids.ranges && spec.HostConfig.AutoRemove ? { owners: context.host().mappings } : {}),
+      ...lifeRequests(spec),
+      ...watchRequests(context, id, spec, user),
+      ...startRequests(context, spec, options),
+      ...requests.network,
+      ...passed,
     };
   } catch (error) {
     // nothing has been mounted, and no file of a mapped id has been made yet
-    if (isNew) rmSync(directory, { recursive: true, force: true });
+    if (isNew) {
+      rmSync(directory, { recursive: true, force: true });
+      forgetIds(context, id, asked);
+    }
     rmSync(runDirectory(context, id), { recursive: true, force: true });
-    unfinished?.done();
+    if (volumes.length > 0)
+      unfinished?.close(); // they may have been made: the next writer sees to it
+    else unfinished?.done();
     closeSync(lockFd);
     throw error;
   }
 }
 
-/** Row and addresses are committed together: no container runs without those that it is known by. */
-function connected(context: Context, start: NetworkStart, commit: () => string): NetworkRequests {
-  const both = context.db().transaction(() => start.connect(commit()));
-  return both.immediate();
+/** Whether a spec asks for what few containers have, see `extras.ts`. */
+function hasExtras(context: Context, { HostConfig: host }: ContainerSpec): boolean {
+  const notifies = context.env.NOTIFY_SOCKET && host.SdNotifyMode === undefined;
+  return Boolean(host.Links || host.Secrets || host.Timezone || host.NoHosts || host.NoHostname || notifies);
 }
 
-/** A source of `--volume` that is not there becomes a directory, as Docker has it. The binds have been checked. */
-function makeBindSources(spec: ContainerSpec): void {
-  for (const bind of spec.HostConfig.Binds) {
-    const [source = ""] = bind.split(":");
-    if (existsSync(source)) continue;
-    try {
-      mkdirSync(source, { recursive: true });
-    } catch (error) {
-      throw new EngineError("io", "create source of volume", source, error);
-    }
-  }
+function startRequests(
+  context: Context,
+  { HostConfig: host }: ContainerSpec,
+  options: StartOptions,
+): Partial<RunRequest> {
+  const socket = host.SdNotifyMode === "ignore" ? undefined : context.env.NOTIFY_SOCKET;
+  return {
+    ...(socket ? { notify: { socket, ready: host.SdNotifyMode === "conmon" } } : {}),
+    ...(options.preserveFds?.length ? { preserveFds: options.preserveFds } : {}),
+    ...(host.PidFile ? { pidFile: host.PidFile } : {}),
+    ...(host.ConmonPidFile ? { supervisorPidFile: host.ConmonPidFile } : {}),
+  };
+}
+
+/** An init, and health checks, of those that have them. */
+function watchRequests(
+  context: Context,
+  id: string,
+  spec: ContainerSpec,
+  user: ResolvedUser,
+): Partial<RunRequest> {
+  const { Init, InitPath, SdNotifyMode } = spec.HostConfig;
+  const notifySocket = SdNotifyMode === "healthy" ? context.env.NOTIFY_SOCKET : undefined;
+  const health = spec.Healthcheck
+    ? (require("./health") as typeof import("./health")).healthRequest(id, spec, user)
+    : null;
+  return {
+    ...(Init ? { init: true } : {}),
+    ...(Init && InitPath ? { initPath: InitPath } : {}),
+    ...(health ? { health: { ...health, ...(notifySocket ? { notifySocket } : {}) } } : {}),
+  };
+}
+
+/** Row and addresses are committed together: no container runs without those that it is known by. */
+function connected(
+  context: Context,
+  start: NetworkStart,
+  commit: () => string,
+): { name: string; network: NetworkRequests } {
+  const both = context.db().transaction(() => {
+    const name = commit();
+    return { name, network: start.connect(name) };
+  });
+  return both.immediate();
 }
 
 function alreadyRunning(id: string): EngineError {
   return new EngineError("already-running", "start container", id.slice(0, 12), "it is running", {
     exitCode: 1,
   });
-}
-
-function logTarget(context: Context, id: string, spec: ContainerSpec): LogTarget | null {
-  const { Type, Config } = spec.HostConfig.LogConfig;
-  if (Type === "none") return null;
-  return {
-    path: logFile(context, id),
-    maxSizeBytes:
-      Config["max-size"] === undefined ? 0 : parseBytes("log option max-size", Config["max-size"]),
-    maxFiles: Config["max-file"] === undefined ? 1 : Number(Config["max-file"]),
-  };
 }

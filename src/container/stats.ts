@@ -13,6 +13,8 @@ export type Usage = {
   /** Proportional set size of its processes. */
   memoryBytes: number;
   processes: number;
+  /** Read from disks and written to them, by the processes that live. */
+  disk: { readBytes: number; writtenBytes: number };
   /** Over all its networks since its start; null where netd does not count it, or does not answer. */
   network: { rxBytes: number; txBytes: number } | null;
 };
@@ -54,11 +56,26 @@ export async function usageOf(
           cpuTicks: processes.reduce((sum, { ticks }) => sum + ticks, 0),
           memoryBytes: processes.reduce((sum, { pid }) => sum + memoryOf(pid), 0),
           processes: processes.length,
+          disk: diskOf(processes.map(({ pid }) => pid)),
           network: traffic.get(id) ?? null,
         },
       ];
     }),
   );
+}
+
+function diskOf(pids: readonly number[]): Usage["disk"] {
+  const disk = { readBytes: 0, writtenBytes: 0 };
+  for (const pid of pids) {
+    try {
+      const text = readFileSync(`/proc/${pid}/io`, "latin1");
+      disk.readBytes += Number(/^read_bytes: (\d+)/m.exec(text)?.[1] ?? 0);
+      disk.writtenBytes += Number(/^write_bytes: (\d+)/m.exec(text)?.[1] ?? 0);
+    } catch {
+      // it has ended
+    }
+  }
+  return disk;
 }
 
 function memoryOf(pid: number): number {

@@ -3,6 +3,7 @@ import { closeSync } from "node:fs";
 import { EngineError } from "../error";
 import type { ContainerRow, Context } from "../state";
 import { notRunning, openAlive } from "./alive";
+import { tell } from "./journal";
 import { processesByContainer } from "./processes";
 
 /** Titles, and a row of texts for each process; the last column may hold blanks. */
@@ -12,11 +13,18 @@ export type ProcessTable = { titles: string[]; processes: string[][] };
 const PS_ARGS = ["-ef"];
 
 /**
- * The container's processes: those of its pid namespace and of the namespaces nested in it. `psArgs` are ps(1)'s own; its output must have a column PID.
+ * The container's processes. `psArgs` are ps(1)'s own, whose output must have a column PID, or names of podman's columns (top-descriptors.ts).
  * Throws `not-running`, `usage` with ps's own words.
  */
 export function topContainer(context: Context, row: ContainerRow, psArgs: readonly string[]): ProcessTable {
-  const pids = pidsOf(context, row);
+  const { pids, first } = pidsOf(context, row);
+  if (isWord(psArgs[0])) {
+    const { areDescriptors, describeProcesses } = descriptors();
+    if (areDescriptors(psArgs)) {
+      tell(context, row, "top");
+      return describeProcesses(pids, first, psArgs, context.now());
+    }
+  }
   const ps = Bun.which("ps");
   if (ps === null) {
     throw new EngineError("not-found", "list processes", "ps", "this program is not installed", {
@@ -38,6 +46,7 @@ export function topContainer(context: Context, row: ContainerRow, psArgs: readon
   if (column < 0) {
     throw new EngineError("usage", "list processes", `ps ${args.join(" ")}`, "its output has no column PID");
   }
+  tell(context, row, "top");
   const rows = lines.map((line) => cells(line, titles.length));
   return { titles, processes: rows.filter((cell) => pids.has(Number(cell[column]))) };
 }
@@ -49,10 +58,19 @@ function cells(line: string, columns: number): string[] {
 }
 
 /** Pids, in our own numbering, of the container's processes. */
-function pidsOf(context: Context, row: ContainerRow): Set<number> {
+function pidsOf(context: Context, row: ContainerRow): { pids: Set<number>; first: number } {
   const alive = openAlive(context, row);
   if (!alive) throw notRunning("list processes", row);
   closeSync(alive.pidfd);
   const processes = processesByContainer(new Map([[row.id, alive.pid]])).get(row.id) ?? [];
-  return new Set(processes.map(({ pid }) => pid));
+  return { pids: new Set(processes.map(({ pid }) => pid)), first: alive.pid };
+}
+
+/** Options of ps begin with a dash, or are letters in BSD's manner, which are no names of columns. */
+function isWord(option: string | undefined): boolean {
+  return option !== undefined && !option.startsWith("-");
+}
+
+function descriptors(): typeof import("./top-descriptors") {
+  return require("./top-descriptors");
 }

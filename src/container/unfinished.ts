@@ -3,7 +3,7 @@
  * id, which goes when rows and files agree again. Whoever works holds the lock of its note: a note that nobody holds is of one that was killed, and
  * the next writer clears what it names, without looking at every container.
  */
-import { closeSync, existsSync, openSync, readdirSync, rmSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { flock, LOCK_EX, LOCK_NB } from "../helper";
 import { type Context, containersByIdPrefix, isStillAt, makePrivateDirectory } from "../state";
@@ -20,7 +20,8 @@ const notes = (context: Context): string => join(context.paths.data, "unfinished
  */
 export type Unfinished = { done(): void; close(): void };
 
-export function noteUnfinished(context: Context, id: string): Unfinished {
+/** `volumes`: names of those that are made or removed with it. */
+export function noteUnfinished(context: Context, id: string, volumes: readonly string[] = []): Unfinished {
   const path = join(notes(context), id);
   for (;;) {
     const fd = openNote(context, path);
@@ -29,6 +30,7 @@ export function noteUnfinished(context: Context, id: string): Unfinished {
       closeSync(fd); // and took it for one that is forgotten
       continue;
     }
+    if (volumes.length > 0) writeFileSync(path, volumes.join("\n"));
     let isHeld = true;
     const close = (): void => {
       if (isHeld) closeSync(fd);
@@ -74,6 +76,10 @@ async function clear(context: Context, id: string): Promise<void> {
     if (existsSync(directory)) await removeTrees(context, [directory]);
     rmSync(runDirectory(context, id), { recursive: true, force: true });
   }
+  const volumes = readFileSync(join(notes(context), id), "utf8")
+    .split("\n")
+    .filter(Boolean);
+  if (volumes.length > 0) await (await import("../volume")).clearUnnamed(context, volumes);
   rmSync(join(notes(context), id), { force: true });
 }
 

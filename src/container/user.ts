@@ -1,5 +1,5 @@
 /** Who a container's processes run as, by the passwd and group files of its own root. */
-import { type ContainerSpec, type ResolvedUser, resolveUser } from "../oci";
+import { type ContainerSpec, isolationOf, type ResolvedUser, resolveUser } from "../oci";
 import type { Context } from "../state";
 import { type RootSource, readRootFile } from "../storage";
 
@@ -9,7 +9,12 @@ export async function lookUpUser(
   source: RootSource,
   spec: ContainerSpec,
 ): Promise<ResolvedUser> {
-  const passwd = await readRootFile(context, source, "/etc/passwd");
-  const group = await readRootFile(context, source, "/etc/group");
-  return resolveUser(spec.User, passwd ?? "", group ?? "", spec.HostConfig.GroupAdd);
+  const passwd = (await readRootFile(context, source, "/etc/passwd")) ?? "";
+  const group = (await readRootFile(context, source, "/etc/group")) ?? "";
+  const { HostUsers } = isolationOf(spec.HostConfig);
+  const files =
+    HostUsers.length > 0
+      ? (await import("./passwd-files")).withHostUsers(HostUsers, passwd, group)
+      : { passwd, group };
+  return resolveUser(spec.User, files.passwd, files.group, spec.HostConfig.GroupAdd);
 }

@@ -5,6 +5,7 @@ import { helperPath } from "./binary";
 import { HelperError } from "./facts";
 import type {
   AttachRequest,
+  ChownTreeRequest,
   CopyTreeRequest,
   ExecRequest,
   Facts,
@@ -12,20 +13,35 @@ import type {
   FeaturesRequest,
   LayerApplyReply,
   LayerApplyRequest,
+  LayerDiffRequest,
+  LogsRequest,
+  MountRootRequest,
   NetdFeatures,
   NetdStatus,
+  Packed,
   RemoveTreeRequest,
   RunRequest,
+  TreeSizeRequest,
   UnshareRequest,
 } from "./protocol";
 import { execve, keepOnExec, memfdCreate } from "./syscalls";
 
-type Become = { run: RunRequest; attach: AttachRequest; exec: ExecRequest; unshare: UnshareRequest };
+type Become = {
+  run: RunRequest;
+  attach: AttachRequest;
+  logs: LogsRequest;
+  exec: ExecRequest;
+  unshare: UnshareRequest;
+};
 
 type Call = {
   "layer-apply": [LayerApplyRequest, LayerApplyReply];
   "remove-tree": [RemoveTreeRequest, Record<string, never>];
   "copy-tree": [CopyTreeRequest, Record<string, never>];
+  "chown-tree": [ChownTreeRequest, Record<string, never>];
+  "tree-size": [TreeSizeRequest, { sizeBytes: number }];
+  "layer-diff": [LayerDiffRequest, Packed];
+  "mount-root": [MountRootRequest, Record<string, never>];
   features: [FeaturesRequest, Features];
   "netd-probe": [Record<string, never>, { features: NetdFeatures; error: Facts | null }];
   /** Null where no netd runs. */
@@ -34,7 +50,7 @@ type Call = {
 };
 
 /** The request in a memfd: the helper reads it to its end and needs nobody to write at the same time. */
-function requestFd(request: object): number {
+export function requestFd(request: object): number {
   const fd = memfdCreate("proa-request");
   const bytes = new TextEncoder().encode(JSON.stringify(request));
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
@@ -79,9 +95,24 @@ export async function spawnRun(cacheDir: string, request: RunRequest): Promise<n
 }
 
 /** BUN_OPTIONS and BUN_BE_BUN act on every compiled executable: the helper may execute one. */
-function withoutBun(): Record<string, string | undefined> {
+export function withoutBun(): Record<string, string | undefined> {
   const { BUN_OPTIONS: _options, BUN_BE_BUN: _be, ...env } = process.env;
   return env;
+}
+
+/** Run a command as root of the user namespace, beside this process: resolves with its exit status. */
+export async function runMapped(cacheDir: string, request: UnshareRequest): Promise<number> {
+  const fd = requestFd(request);
+  try {
+    const child = Bun.spawn([helperPath(cacheDir), "unshare", "3"], {
+      argv0: "proa-unshare",
+      env: withoutBun(),
+      stdio: ["ignore", "inherit", "inherit", fd],
+    });
+    return await child.exited;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** A helper at work: `stdin` takes the stream of verbs that read one, `reply` resolves with the answer or throws HelperError. */
@@ -96,14 +127,20 @@ export function startHelper<V extends keyof Call>(
   cacheDir: string,
   verb: V,
   request: Call[V][0],
-  options: { stdin?: "pipe" | "ignore" | number } = {},
+  options: { stdin?: "pipe" | "ignore" | number; dataFd?: number } = {},
 ): Running<Call[V][1]> {
   const path = helperPath(cacheDir);
   const fd = requestFd(request);
   const child = Bun.spawn([path, verb, "3"], {
     argv0: `proa-${verb}`,
     env: withoutBun(),
-    stdio: [options.stdin ?? "ignore", "pipe", "inherit", fd],
+    stdio: [
+      options.stdin ?? "ignore",
+      "pipe",
+      "inherit",
+      fd,
+      ...(options.dataFd === undefined ? [] : [options.dataFd]),
+    ],
   });
   const reply = (async () => {
     const text = await new Response(child.stdout as ReadableStream).text();
@@ -117,13 +154,22 @@ export function startHelper<V extends keyof Call>(
   };
 }
 
-/** Call a verb that reads no stream, and wait for its answer. Throws HelperError. */
+const DATA_FD = 4;
+
+/** Call a verb that reads no stream, and wait for its answer. `dataFd` becomes the request's. Throws HelperError. */
 export function callHelper<V extends keyof Call>(
   cacheDir: string,
   verb: V,
   request: Call[V][0],
+  dataFd?: number,
 ): Promise<Call[V][1]> {
-  return startHelper(cacheDir, verb, request).reply;
+  const options = dataFd === undefined ? {} : { dataFd };
+  return startHelper(
+    cacheDir,
+    verb,
+    dataFd === undefined ? request : { ...request, dataFd: DATA_FD },
+    options,
+  ).reply;
 }
 
 function answer<R>(verb: string, text: string, signal: string | number | null): R {

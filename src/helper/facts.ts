@@ -11,15 +11,21 @@ export class HelperError extends EngineError {
     readonly verb: string,
     readonly facts: Facts,
   ) {
-    super("helper", facts.step, facts.object, reasonOfFacts(facts), {
+    super("helper", facts.step, facts.object, reasonOfFacts(verb, facts), {
       exitCode: facts.exit,
       hint: hintFor(facts),
     });
   }
 }
 
-function reasonOfFacts(facts: Facts): string {
-  if (facts.step === "execute" && facts.exit === 127) return "command not found in the container";
+/** Whether it failed because nobody reads what it wrote any more. */
+export function isBrokenPipe(error: unknown): boolean {
+  return error instanceof HelperError && error.facts.errno === "EPIPE";
+}
+
+function reasonOfFacts(verb: string, facts: Facts): string {
+  if (facts.step === "execute" && facts.exit === 127)
+    return verb === "unshare" ? "command not found" : "command not found in the container";
   // The kernel's ENOSPC and EUSERS are of a count here, not of a disk.
   const isLimit = facts.step === "create user namespace" && /^(ENOSPC|EUSERS)$/.test(facts.errno);
   const reason = isLimit ? "the limit of user namespaces is reached" : wordsOfErrno(facts.errno);
@@ -42,6 +48,8 @@ export function hintFor(facts: Facts, sysctl: (path: string) => string = readSys
     if (errno === "ENOENT") return "install newuidmap and newgidmap (Debian: apt-get install uidmap)";
     return errno === "EPERM" || errno === "EACCES" ? mapProgramHint(object) : undefined;
   }
+  if (step === "map ids of mount")
+    return "the kernel lets only who owns a file system show other owners of it: --userns=keep-id keeps yours, and the option U gives the files away";
   if (step === "create user namespace") return userNamespaceHint(facts, sysctl);
   if (errno === "ENOSPC" || errno === "EDQUOT") return "free some space, for example with `proa rmi`";
   if (step === "add upper directory") return "choose another driver: --storage-driver fuse-overlayfs, or vfs";

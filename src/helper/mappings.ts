@@ -86,6 +86,7 @@ function haveMapPrograms(): boolean {
 export function hostMappings(): HostMappings {
   const uid = process.geteuid?.() ?? 0;
   const gid = process.getegid?.() ?? 0;
+  if (isUnshared()) return ofNamespace();
   const user = nameOf(uid);
   const [subuid, subgid] = [readOr("/etc/subuid", ""), readOr("/etc/subgid", "")];
   const uids = parseSubordinateIds(subuid, user, uid);
@@ -110,6 +111,29 @@ export function hostMappings(): HostMappings {
     kind: "single",
     warning: `${why}: containers have only the id 0, and every file of an image belongs to it${cure}`,
   };
+}
+
+/** Set by `proa unshare` for what it runs: the ids of this namespace are those of containers. */
+export const UNSHARED = "PROA_UNSHARED";
+
+/** Whether this process is in the user namespace of `proa unshare`. */
+export function isUnshared(): boolean {
+  if (process.env[UNSHARED] === undefined || process.geteuid?.() !== 0) return false;
+  return !/^\s*0\s+0\s+4294967295\s*$/.test(readOr("/proc/self/uid_map", "0 0 4294967295"));
+}
+
+/** Each id is mapped to itself: a container's namespace within this one has the same ids as one beside it. */
+function ofNamespace(): HostMappings {
+  const own = (path: string): IdMapping[] =>
+    readOr(path, "")
+      .split("\n")
+      .flatMap((line) => {
+        const [first, , size] = line.trim().split(/\s+/).map(Number);
+        return first === undefined || size === undefined ? [] : [{ containerID: first, hostID: first, size }];
+      });
+  const mappings = { uid: own("/proc/self/uid_map"), gid: own("/proc/self/gid_map") };
+  const count = mappings.uid.reduce((sum, { size }) => sum + size, 0);
+  return { mappings, kind: count > 1 ? "range" : "single", warning: undefined };
 }
 
 function nameOf(uid: number): string {

@@ -21,7 +21,7 @@ export type IdMapping = { containerID: number; hostID: number; size: number };
 export type Mappings = { uid: IdMapping[]; gid: IdMapping[] };
 
 export type Rootfs =
-  | { driver: "overlay"; lower: string[]; upper: string; work: string; volatile: boolean }
+  | { driver: "overlay"; lower: string[]; upper: string; work: string; volatile: boolean; data?: string[] }
   | { driver: "overlay"; lower: string[]; tmpfs: true }
   | { driver: "fuse-overlayfs"; program: string; lower: string[]; upper: string; work: string }
   | { driver: "plain"; path: string };
@@ -35,7 +35,62 @@ export type Attach = {
   sigProxy: boolean;
 };
 
-export type LogTarget = { path: string; maxSizeBytes: number; maxFiles: number };
+export type LogTarget = {
+  driver: "json-file" | "k8s-file" | "journald";
+  /** "" for journald. */
+  path: string;
+  /** 0: no rotation. */
+  maxSizeBytes: number;
+  maxFiles: number;
+  compress?: boolean;
+  /** Stands in each record of json-file. */
+  attributes?: Record<string, string>;
+  /** Of each entry of the journal. */
+  fields?: Record<string, string>;
+  /** Where the journal listens. */
+  socket?: string;
+  /** The journal is not waited for. */
+  nonBlocking?: boolean;
+  /** Room for what waits for it. */
+  bufferBytes?: number;
+};
+
+export type LogSource = {
+  driver: LogTarget["driver"];
+  path: string;
+  runDir: string;
+  maxFiles: number;
+  /** Stands before each line. */
+  prefix: string;
+  /** Of journald: the program that reads the journal, and the container's full id. */
+  journalctl?: string;
+  id?: string;
+};
+
+export type Moment = { seconds: number; nanoseconds: number };
+
+export type LogsRequest = {
+  proa: string;
+  sources: LogSource[];
+  follow: boolean;
+  /** Lines from the end; negative: all. */
+  tail: number;
+  since: Moment | null;
+  until: Moment | null;
+  timestamps: boolean;
+  details: boolean;
+};
+
+/** When its supervisor starts it again by itself. `maximum`: of on-failure; 0: no limit. */
+export type RestartRequest = { policy: "always" | "unless-stopped" | "on-failure"; maximum: number };
+
+/** How long a container lives, and how often. */
+export type LifeRequests = {
+  /** Absent: once. */
+  restart?: RestartRequest;
+  /** Absent: no limit. Of each life, and from the signal to KILL. */
+  timeLimit?: { afterMs: number; graceMs: number; signal: number };
+};
 
 /** A published port as it is asked for. `hostAddress` "": every one; `hostFirst` 0: any free port; of a range the first free one. */
 export type PortPlan = {
@@ -91,7 +146,43 @@ export type NetdFeatures = {
   why: string[];
 };
 
-export type RunRequest = {
+/** Where the supervisor, and the process of `exec`, write the events of the container. `attributes`: image and labels; `name` beside them. */
+export type JournalRequest = {
+  path: string;
+  name: string;
+  attributes: Record<string, string>;
+};
+
+/** A program that the supervisor runs in the container again and again. `intervalMs` 0: only when it is asked for. */
+export type HealthRequest = {
+  process: OciProcess;
+  intervalMs: number;
+  timeoutMs: number;
+  startPeriodMs: number;
+  startIntervalMs: number;
+  retries: number;
+  onFailure: "none" | "kill" | "restart" | "stop";
+  stopSignal: number;
+  stopTimeoutMs: number;
+  /** 0: no limit. */
+  logCount: number;
+  logSizeBytes: number;
+  /** A further place for health.json. */
+  logFile?: string;
+  logEvents?: boolean;
+  /** The service manager that is told when it is healthy for the first time. */
+  notifySocket?: string;
+  /** Runs in place of the other until it has succeeded `successes` times; `retries` 0: it may fail for ever. */
+  startup?: {
+    process: OciProcess;
+    intervalMs: number;
+    timeoutMs: number;
+    retries: number;
+    successes: number;
+  };
+};
+
+export type RunRequest = LifeRequests & {
   id: string;
   proa: string;
   bundle: string;
@@ -107,6 +198,24 @@ export type RunRequest = {
   remove: string[];
   exitFile: string;
   seccompCache: string | null;
+  /** Whose ids own what is in `remove`, where they are more than the container's. */
+  owners?: Mappings;
+  /** The container has the standard streams of this process, and nobody is between. */
+  passthrough?: true;
+  /** Absent: no events are written. */
+  journal?: JournalRequest;
+  /** An init is the first process; its path where it is not proa's own. */
+  init?: boolean;
+  initPath?: string;
+  /** Absent: nothing is checked. */
+  health?: HealthRequest;
+  /** Open descriptors of this process's that the container's first process gets, in order, from 3 on. */
+  preserveFds?: number[];
+  /** Files that get the number of the first process, and of the supervisor. */
+  pidFile?: string;
+  supervisorPidFile?: string;
+  /** The service manager's socket, which is told of the start. */
+  notify?: { socket: string; ready: boolean };
   /** Absent: nothing is connected to netd. */
   network?: NetworkRequest;
   /** Absent: no program makes the network. */
@@ -149,6 +258,13 @@ export type ExecRequest = {
   detach: boolean;
   attach: Attach | null;
   seccompCache: string | null;
+  /** Of the container. */
+  id?: string;
+  journal?: JournalRequest;
+  /** As in RunRequest. */
+  preserveFds?: number[];
+  /** Kept as runDir/exec/ID.json while the container lives, with Pid, Running and ExitCode. Absent: nothing is kept. */
+  session?: { id: string; record: Record<string, unknown> };
 };
 
 export type LayerApplyRequest = {
@@ -169,9 +285,98 @@ export type LayerApplyReply = {
   skippedDevices: number;
 };
 
+/** A root file system to look at from outside, see `native/files.h`. */
+export type FilesRoot =
+  /** With mappings: as root of a user namespace that has them. */
+  | { kind: "host"; mappings: Mappings | null }
+  /** `path`: of the root in the mount namespace of the process `pid`. `onlyRoot`: without what is mounted below it. */
+  | { kind: "running"; pid: number; path: string; onlyRoot: boolean }
+  /** `mounts`: of its config.json, those that show files; `target`: where the root is mounted. */
+  | {
+      kind: "stopped";
+      bundle: string;
+      target: string;
+      rootfs: Rootfs;
+      mounts: unknown[];
+      mappings: Mappings;
+      onlyRoot: boolean;
+      readonly: boolean;
+    };
+
+export type FilesRequest = { root: FilesRoot; mappings: Mappings; oneMount: boolean };
+
+/** What is at a path. `mode` with the bits of its type; `link`: the target of a symbolic link. */
+export type SeenFile = {
+  mode: number;
+  sizeBytes: number;
+  mtimeMs: number;
+  uid: number;
+  gid: number;
+  link: string | null;
+};
+
+/** An archive that was written. The digests are "" where none were asked for. */
+export type Packed = {
+  entries: number;
+  /** Of the tar. */
+  sizeBytes: number;
+  /** Of what came out behind the compressor. */
+  storedBytes: number;
+  diffId: string;
+  digest: string;
+};
+
+export type Unpacked = { entries: number; sizeBytes: number; skippedDevices: number };
+
+/** What a container has changed. The answer's `entries` are the changes. */
+export type LayerDiffRequest = {
+  upper: string;
+  /** What it is compared with, top first. */
+  lower: string[];
+  /** Where the data of these is, where they have none. */
+  data?: string[];
+  /** An empty directory. */
+  target: string;
+  /** Destinations of its mounts. */
+  mounts: string[];
+  /** `upper` is an overlay's; else a whole tree. */
+  overlay: boolean;
+  /** "C/path", "A/path", "D/path", each with a NUL behind it, in place of a layer. */
+  list: boolean;
+  gzip: boolean;
+  dataFd: number;
+  mappings: Mappings;
+};
+
+/** Mounts it at `target`, in the namespaces of this process. `readonly`: also where it is mounted elsewhere. */
+export type MountRootRequest = { rootfs: Rootfs; target: string; readonly: boolean };
+
 export type RemoveTreeRequest = { paths: string[]; mappings: Mappings };
 
-export type CopyTreeRequest = { from: string; to: string; mappings: Mappings };
+export type CopyTreeRequest = {
+  from: string;
+  to: string;
+  mappings: Mappings;
+  change?: TreeChange;
+  /** In place of `from`: these, merged, top first. */
+  layers?: string[];
+};
+
+/** Other owners for a copy: `containerID` is what they are, `hostID` what they become, both in the ids of the mappings. */
+export type TreeChange = {
+  owners: Mappings;
+  /** For whom file capabilities hold, and who gets what `owners` does not name. */
+  rootUid: number;
+  rootGid: number;
+  /** `redirect`: without data, which overlay finds in a data layer; `redirect-public`: only where everybody may read it. */
+  data: "copy" | "redirect" | "redirect-public";
+};
+
+/** Give a directory and all that is in it to these ids of the namespace. */
+export type ChownTreeRequest = { path: string; uid: number; gid: number; mappings: Mappings };
+
+/** Bytes of the files below a directory. */
+export type TreeSizeRequest = { path: string; mappings: Mappings };
 
 export type FeaturesRequest = { mappings: Mappings; scratch: string };
 
@@ -196,16 +401,31 @@ export type ExitRecord = {
   /** Bytes of output that the log could not take (a full disk). */
   logLostBytes: number;
   error: Facts | null;
+  /** These are absent in records of older versions. */
+  oomKilled?: boolean;
+  restartCount?: number;
+  health?: LiveHealth | null;
 };
+
+/** What the health checks have found. */
+export type LiveHealth = { status: "starting" | "healthy" | "unhealthy"; failingStreak: number };
 
 /** `state.json` in the run directory. */
 export type StateRecord = {
   ociVersion: string;
   id: string;
-  status: "running";
+  status: "running" | "paused" | "restarting";
+  /** Of the first process; 0 while restarting. */
   pid: number;
   bundle: string;
+  /** Of this life, or while restarting of the last one. */
   startedMs: number;
+  restartCount: number;
+  /** Null: there are no checks. */
+  health: LiveHealth | null;
+  /** While restarting: how and when the last life ended. */
+  exitCode?: number;
+  finishedMs?: number;
 };
 
 /** What netd tells of itself and of those connected; counters are the container's. */

@@ -30,16 +30,61 @@ export function randomBytes(length: number): Uint8Array {
   return bytes;
 }
 
+/** The wall clock, clock_gettime(2): to the nanosecond, which `Date.now()` does not know. */
+export function wallClock(): { seconds: number; nanoseconds: number } {
+  const CLOCK_REALTIME = 0;
+  const time = new BigInt64Array(2); // struct timespec
+  checked(call(SYS.clock_gettime, CLOCK_REALTIME, ptr(time)), "clock_gettime");
+  return { seconds: Number(time[0]), nanoseconds: Number(time[1]) };
+}
+
 /** Keep `fd` open across execve. */
 export function keepOnExec(fd: number): void {
   const F_SETFD = 2;
   checked(call(SYS.fcntl, fd, F_SETFD, 0), "fcntl");
 }
 
+/** Another descriptor of the same open file, close-on-exec. */
+export function duplicate(fd: number): number {
+  const F_DUPFD_CLOEXEC = 1030;
+  return checked(call(SYS.fcntl, fd, F_DUPFD_CLOEXEC, 3), "fcntl");
+}
+
 /** An anonymous file in memory, close-on-exec. */
 export function memfdCreate(name: string): number {
   const MFD_CLOEXEC = 1;
   return checked(call(SYS.memfd_create, pathAt(name, "memfd_create"), MFD_CLOEXEC), "memfd_create");
+}
+
+/** Mount a tmpfs at `path`, mount(2), with its own options (`size=1m,mode=700`). Nosuid and nodev. */
+export function mountTmpfs(path: string, options: string): void {
+  const MS_NOSUID_NODEV = 2 | 4;
+  const type = new TextEncoder().encode("tmpfs\0");
+  const data = new TextEncoder().encode(`${options}\0`);
+  const at = ptr(type);
+  checked(call(SYS.mount, at, pathAt(path, "mount"), at, MS_NOSUID_NODEV, ptr(data)), "mount", path);
+}
+
+/** Take off what is mounted at `path`, umount2(2); with `lazy` also while it is used. */
+export function umount(path: string, lazy: boolean): void {
+  const MNT_DETACH = 2;
+  const UMOUNT_NOFOLLOW = 8;
+  checked(
+    call(SYS.umount2, pathAt(path, "umount2"), (lazy ? MNT_DETACH : 0) | UMOUNT_NOFOLLOW),
+    "umount2",
+    path,
+  );
+}
+
+/** A pipe, close-on-exec, with as much room as an ordinary user may ask for: its ends need not take turns. */
+export function pipe(): { read: number; write: number } {
+  const O_CLOEXEC = 0o2000000;
+  const F_SETPIPE_SZ = 1031;
+  const ends = new Int32Array(2);
+  checked(call(SYS.pipe2, ptr(ends), O_CLOEXEC), "pipe2");
+  const [read = -1, write = -1] = ends;
+  call(SYS.fcntl, write, F_SETPIPE_SZ, 1 << 20); // refused where the user has many: it stays as it is
+  return { read, write };
 }
 
 /** Replace this process. Descriptors that were not given to keepOnExec() are closed. Returns only by throwing. */
@@ -91,6 +136,28 @@ export function waitReadable(fd: number, timeoutMs: number): boolean {
     if (n >= 0) return n > 0;
     if (n !== -EINTR) throw errorOf(n, "ppoll");
   }
+}
+
+/** A descriptor that is readable when a file in `directory` is written, made or renamed, inotify(7). Reads on it never wait. */
+export function watchDirectory(directory: string): number {
+  const IN_CLOEXEC_NONBLOCK = 0o2000000 | 0o4000;
+  const IN_MODIFY_MOVED_CREATE = 0x2 | 0x40 | 0x80 | 0x100;
+  const fd = checked(call(SYS.inotify_init1, IN_CLOEXEC_NONBLOCK), "inotify_init1");
+  const watch = call(
+    SYS.inotify_add_watch,
+    fd,
+    pathAt(directory, "inotify_add_watch"),
+    IN_MODIFY_MOVED_CREATE,
+  );
+  if (watch >= 0) return fd;
+  call(SYS.close, fd);
+  throw errorOf(watch, "inotify_add_watch", directory);
+}
+
+/** Take what a descriptor of watchDirectory() has to tell: it is readable again at the next change. */
+export function forgetChanges(fd: number): void {
+  const events = new Uint8Array(4096);
+  while (call(SYS.read, fd, ptr(events), events.length) > 0);
 }
 
 /** The value of an extended attribute of `path` itself (never of a link's target); null where there is none. */

@@ -22,7 +22,7 @@ import {
   withDefaultTag,
 } from "../oci";
 import { RegistryClient, type RegistryOptions } from "../registry";
-import { type Context, insertImage } from "../state";
+import { type Context, emit, insertImage } from "../state";
 import {
   announceContent,
   collectGarbage,
@@ -86,6 +86,8 @@ export async function pullImage(
   try {
     const image = await whileKept(context, () => pull(context, reference, platform, options));
     await collectGarbage(context).catch((error: unknown) => context.warn(`clean up: ${reasonOf(error)}`));
+    const name = familiarReference(reference);
+    emit(context, { Type: "image", Action: "pull", ID: name, Attributes: { name } });
     return image;
   } catch (error) {
     // Finished layers stay for another try, but not on a disk that is full.

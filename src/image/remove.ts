@@ -6,6 +6,7 @@ import {
   deleteImage,
   deleteRepositoryDigest,
   deleteTag,
+  emit,
   repositoryDigestsOfImage,
   type TagRow,
   tagsOfImage,
@@ -39,6 +40,11 @@ export async function removeImage(
   if (found === null) throw notFound("remove image", text);
   const removed =
     found.by === "id" ? removeById(context, text, found, options) : removeName(context, text, found, options);
+  for (const { kind, name } of removed) {
+    const isImage = kind === "untagged" || name === found.id; // docker tells nothing of layers
+    const Action = kind === "untagged" ? "untag" : "delete";
+    if (isImage) emit(context, { Type: "image", Action, ID: found.id, Attributes: { name } });
+  }
   await projectIndex(context);
   await collectGarbage(context);
   return removed;

@@ -1,6 +1,6 @@
 import { EngineError } from "../error";
-import { formatReference, parseReference, repositoryOf, withDefaultTag } from "../oci";
-import { type Context, insertTag, manifestsOfImage, tagsOfImage } from "../state";
+import { familiarReference, formatReference, parseReference, repositoryOf, withDefaultTag } from "../oci";
+import { type Context, emit, insertTag, manifestsOfImage, tagsOfImage } from "../state";
 import { projectIndex } from "../storage";
 import { findImage, notFound } from "./stored";
 
@@ -23,4 +23,10 @@ export async function tagImage(context: Context, source: string, target: string)
     tagged_ms: context.now(),
   });
   await projectIndex(context);
+  emit(context, {
+    Type: "image",
+    Action: "tag",
+    ID: image.id,
+    Attributes: { name: familiarReference(reference) },
+  });
 }

@@ -27,6 +27,7 @@ import {
 import { freeBridge, randomNetworkId, subnetsInUse, userUlaPool } from "./default";
 import { isPredefined } from "./find";
 import { checkInterfaceName } from "./interfaces";
+import { tellNetwork } from "./journal";
 import { readOptions } from "./options";
 import { chooseSubnet, hostRoutes, reservedBecause } from "./pools";
 import { RESOLVERS_MOST, resolverOf } from "./resolvers";
@@ -120,7 +121,9 @@ export function createNetwork(context: Context, asked: AskedNetwork): Network {
     insertNetwork(db, network);
     return network;
   });
-  return make.immediate(); // lock for writing before the reads: name, bridge and subnets stay free
+  const made = make.immediate(); // lock for writing before the reads: name, bridge and subnets stay free
+  tellNetwork(context, made, "create");
+  return made;
 }
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;

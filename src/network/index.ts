@@ -13,6 +13,7 @@ export {
 } from "./endpoints";
 export { findNetwork, listNetworks } from "./find";
 export { endpointId, inspectNetwork } from "./inspect";
+export { tellNetwork } from "./journal";
 export { hostBindingOf, optionNames } from "./options";
 export {
   type EndpointPlan,

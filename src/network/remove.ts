@@ -1,7 +1,8 @@
 /** Removing networks. The bridge goes with its last container, so that there is only the row. */
 import { EngineError } from "../error";
-import { allNetworks, type Context, deleteNetwork, type Network } from "../state";
+import { allNetworks, type Context, deleteNetwork, emit, type Network } from "../state";
 import { DEFAULT_NETWORK } from "./default";
+import { tellNetwork } from "./journal";
 import { usersOf } from "./users";
 
 /** Is it one that nobody can remove? */
@@ -33,6 +34,7 @@ export function removeNetwork(context: Context, network: Network, isForced: bool
     deleteNetwork(context.db(), network.id);
   });
   remove.immediate(); // nobody connects between the look and the removal
+  tellNetwork(context, network, "destroy");
 }
 
 const NAMED_MOST = 10;
@@ -66,7 +68,10 @@ export function pruneNetworks(context: Context, wanted: (network: Network) => bo
       (network) => !isPermanent(network) && wanted(network) && usersOf(context, network).length === 0,
     );
     for (const { id } of unused) deleteNetwork(context.db(), id);
-    return unused.map(({ name }) => name);
+    return unused;
   });
-  return prune.immediate();
+  const removed = prune.immediate();
+  for (const network of removed) tellNetwork(context, network, "destroy");
+  emit(context, { Type: "network", Action: "prune", ID: "", Attributes: { reclaimed: "0" } });
+  return removed.map(({ name }) => name);
 }

@@ -1,16 +1,35 @@
 /** From a ContainerSpec to a runtime config: `config.json` of the OCI runtime specification 1.2. */
 
-import { EngineError } from "../error";
 import type { Mappings, OciProcess } from "../helper";
 import { grantedCapabilities } from "./capabilities";
 import type { ContainerSpec } from "./container-spec";
 import type { ResolvedSeccomp } from "./default-seccomp";
+import { isolationOf } from "./isolation";
+import type { NamespaceKind } from "./namespace-mode";
 import type { ResolvedUser } from "./passwd";
+import { appliedPaths, hasWritableCgroups } from "./protected-paths";
 import type { LinuxSeccomp } from "./seccomp";
 
 export const OCI_RUNTIME_VERSION = "1.2.0";
 
-export type OciMount = { destination: string; type?: string; source?: string; options?: string[] };
+export type OciMount = {
+  destination: string;
+  type?: string;
+  source?: string;
+  options?: string[];
+  /** What proa's helper does before it is mounted (`native/volume.h`); other runtimes find it done. */
+  proa?: {
+    from?: string;
+    scratch?: string;
+    subpath?: string;
+    owner?: { uid: number; gid: number };
+    copyUp?: { store: string; marker: string; keepOwner: boolean; within?: boolean };
+    overlay?: { lower?: string[]; upper?: string; work?: string; fresh?: boolean; tmpfs?: boolean };
+    topOnly?: boolean;
+    /** `source` is /proc/PID/root/PATH, in the mount namespace of another container. */
+    borrowed?: true;
+  };
+};
 
 export type RuntimeConfig = {
   ociVersion: string;
@@ -29,6 +48,7 @@ export type RuntimeConfig = {
     seccomp?: LinuxSeccomp;
     maskedPaths: string[];
     readonlyPaths: string[];
+    personality?: { domain: string };
   };
 };
 
@@ -37,6 +57,18 @@ export type NetworkNamespace =
   | { kind: "own" }
   | { kind: "host" }
   | { kind: "joined"; path: string; user: string | null };
+
+/** Namespaces that are not the container's own. */
+export type JoinedNamespaces = {
+  /** The user namespace; null: its own. */
+  user: string | null;
+  /** A path, or the host's; absent: its own. */
+  others: Partial<Record<NamespaceKind, { path: string } | "host">>;
+  /** Where /dev/shm comes from: "own" is a fresh one; null: there is none. */
+  shm: "own" | string | null;
+  /** The host's /dev/mqueue, for a container that shares its IPC namespace; null where it has none. */
+  mqueue: string | null;
+};
 
 /** What the spec does not say itself: looked up by the caller, so that this function only computes. */
 export type ConfigInput = {
@@ -47,9 +79,17 @@ export type ConfigInput = {
   network: NetworkNamespace;
   /** Files that are bound over the image's: target to source. */
   files: Record<string, string>;
+  /** The user's, what lies in another behind it. */
+  mounts?: OciMount[];
+  /** Behind all others. */
+  lastMounts?: OciMount[];
   /** The highest number of open files that this process may ask for. */
   maxOpenFiles: number;
   consoleSize: { height: number; width: number } | undefined;
+  /** Absent: all are its own. */
+  joined?: JoinedNamespaces | undefined;
+  /** Devices and what belongs to them: mounted after everything else, and set where the user does not. */
+  edits?: { mounts: OciMount[]; env: string[]; additionalGids: number[] } | undefined;
 };
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -57,53 +97,47 @@ const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 /** Docker's own limit where the host has a higher one. */
 const OPEN_FILES = 1_048_576;
 
-/** Runtime spec, "Default Filesystems", and what Docker masks. */
-const MASKED_PATHS = [
-  "/proc/asound",
-  "/proc/acpi",
-  "/proc/interrupts",
-  "/proc/kcore",
-  "/proc/keys",
-  "/proc/latency_stats",
-  "/proc/timer_list",
-  "/proc/timer_stats",
-  "/proc/sched_debug",
-  "/proc/scsi",
-  "/sys/firmware",
-  "/sys/devices/virtual/powercap",
-];
-const READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-
 export function runtimeConfig(input: ConfigInput): RuntimeConfig {
   const { spec, mappings, network } = input;
   const host = spec.HostConfig;
   const sysctl = sysctlsOf(input);
+  const isolation = isolationOf(host);
+  const paths = appliedPaths(isolation, host.Privileged);
+  const hasOwnName = input.joined?.others.uts === undefined;
   return {
     ociVersion: OCI_RUNTIME_VERSION,
     process: processConfig(input),
     root: { path: "rootfs", readonly: host.ReadonlyRootfs },
-    hostname: spec.Hostname,
-    ...(spec.Domainname ? { domainname: spec.Domainname } : {}),
+    ...(hasOwnName ? { hostname: spec.Hostname } : {}),
+    ...(hasOwnName && spec.Domainname ? { domainname: spec.Domainname } : {}),
     mounts: mountsOf(input),
-    annotations: {},
+    annotations: { ...host.Annotations },
     linux: {
       uidMappings: mappings.uid,
       gidMappings: mappings.gid,
-      namespaces: namespacesOf(network),
+      namespaces: namespacesOf(network, input.joined),
       ...(Object.keys(sysctl).length > 0 ? { sysctl } : {}),
-      maskedPaths: host.Privileged ? [] : MASKED_PATHS,
-      readonlyPaths: host.Privileged ? [] : READONLY_PATHS,
+      ...(isolation.Personality ? { personality: { domain: isolation.Personality } } : {}),
+      maskedPaths: paths.masked,
+      readonlyPaths: paths.readonly,
     },
   };
 }
 
-function namespacesOf(network: NetworkNamespace): { type: string; path?: string }[] {
-  const user = network.kind === "joined" && network.user !== null ? { path: network.user } : {};
-  const fresh = ["mount", "pid", "ipc", "uts", "cgroup"].map((type) => ({ type }));
+function namespacesOf(
+  network: NetworkNamespace,
+  joined: JoinedNamespaces | undefined,
+): { type: string; path?: string }[] {
+  const owner = joined?.user ?? (network.kind === "joined" ? network.user : null);
   const own = network.kind === "joined" ? { path: network.path } : {};
+  const others = (["pid", "ipc", "uts", "cgroup"] as const).flatMap((type) => {
+    const from = joined?.others[type];
+    return from === "host" ? [] : [{ type, ...from }];
+  });
   return [
-    { type: "user", ...user },
-    ...fresh,
+    { type: "user", ...(owner === null ? {} : { path: owner }) },
+    { type: "mount" },
+    ...others,
     ...(network.kind === "host" ? [] : [{ type: "network", ...own }]),
   ];
 }
@@ -128,10 +162,18 @@ export function encodeConfig(config: RuntimeConfig, seccomp: ResolvedSeccomp | n
 }
 
 function processConfig(input: ConfigInput): OciProcess {
-  const { spec, user } = input;
+  const { spec, edits } = input;
   const host = spec.HostConfig;
+  const groups = [...new Set([...input.user.additionalGids, ...(edits?.additionalGids ?? [])])];
+  const user = { ...input.user, additionalGids: groups };
   return {
-    ...processBase(spec, user, spec.Tty, [...spec.Entrypoint, ...spec.Cmd], spec.Env),
+    ...processBase(
+      spec,
+      user,
+      spec.Tty,
+      [...spec.Entrypoint, ...spec.Cmd],
+      [...(edits?.env ?? []), ...spec.Env],
+    ),
     cwd: spec.WorkingDir || "/",
     rlimits: rlimitsOf(spec, input.maxOpenFiles),
     ...(host.OomScoreAdj === null ? {} : { oomScoreAdj: host.OomScoreAdj }),
@@ -139,34 +181,42 @@ function processConfig(input: ConfigInput): OciProcess {
   };
 }
 
-/** What the first process and the ones that `exec` adds have in common. */
+/** What the first process and the ones that `exec` adds have in common. PRIVILEGED: all capabilities, as `exec --privileged` has it. */
 export function processBase(
   spec: ContainerSpec,
   user: ResolvedUser,
   terminal: boolean,
   args: string[],
   env: string[],
+  more: { privileged?: boolean } = {},
 ): OciProcess {
   const host = spec.HostConfig;
-  const capabilities = grantedCapabilities(host.CapAdd, host.CapDrop, host.Privileged);
+  const privileged = host.Privileged || (more.privileged ?? false);
+  const capabilities = privileged
+    ? grantedCapabilities([], more.privileged ? [] : host.CapDrop, true)
+    : grantedCapabilities(host.CapAdd, host.CapDrop, false);
+  const { Umask } = isolationOf(host);
   return {
     terminal,
     user: {
       uid: user.uid,
       gid: user.gid,
-      ...(user.additionalGids.length > 0 ? { additionalGids: user.additionalGids } : {}),
+      // the primary one, too: a set-group-ID program must not be able to drop it, and what a file denies to it (CVE-2022-36109)
+      additionalGids: [...new Set([user.gid, ...user.additionalGids])],
+      ...(Umask === "" ? {} : { umask: Number.parseInt(Umask, 8) }),
     },
     args,
     env: environment(spec, user, terminal, env),
     cwd: "/",
     // inheritable stays empty: a program must not pass on what it was not given for that (CVE-2022-24769)
     capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
-    noNewPrivileges: noNewPrivileges(spec),
+    noNewPrivileges: noNewPrivileges(spec) && !more.privileged,
   };
 }
 
 function noNewPrivileges(spec: ContainerSpec): boolean {
-  return spec.HostConfig.SecurityOpt.some((option) => /^no-new-privileges([:=]true)?$/.test(option));
+  const said = spec.HostConfig.SecurityOpt.findLast((option) => option.startsWith("no-new-privileges"));
+  return said !== undefined && !/[:=]false$/.test(said);
 }
 
 /** PATH, HOSTNAME, TERM and HOME as Docker sets them, each only where `env` does not; a later line of a name wins. */
@@ -182,6 +232,8 @@ function environment(spec: ContainerSpec, user: ResolvedUser, terminal: boolean,
     values.set(line.slice(0, cut), line.slice(cut + 1));
   }
   if (!values.get("HOME")) values.set("HOME", user.home);
+  for (const name of spec.UnsetEnv ?? [])
+    if (!env.some((line) => line.startsWith(`${name}=`))) values.delete(name);
   return [...values].map(([name, value]) => `${name}=${value}`);
 }
 
@@ -206,12 +258,33 @@ function ownsNetwork(network: NetworkNamespace): boolean {
 }
 
 function mountsOf(input: ConfigInput): OciMount[] {
-  const { spec, files, network } = input;
+  const { mounts = [], files } = input;
+  const taken = new Set(mounts.map(({ destination }) => destination));
+  // who brings a /dev of their own brings what is in it
+  const isUsual = ({ destination }: OciMount): boolean =>
+    !taken.has(destination) && !(taken.has("/dev") && destination.startsWith("/dev/"));
+  return [
+    ...usualMounts(input).filter(isUsual),
+    ...withFiles(mounts, files),
+    ...(input.edits?.mounts ?? []),
+    ...(input.lastMounts ?? []),
+  ];
+}
+
+/** What every container has. */
+function usualMounts(input: ConfigInput): OciMount[] {
+  const { spec, network } = input;
   const host = spec.HostConfig;
   const readonly = host.Privileged ? [] : ["ro"];
+  const cgroupReadonly = hasWritableCgroups(host.SecurityOpt) ? [] : readonly;
   const safe = ["nosuid", "noexec", "nodev"];
   return [
-    { destination: "/proc", type: "proc", source: "proc", options: safe },
+    {
+      destination: "/proc",
+      type: "proc",
+      source: "proc",
+      options: [...safe, ...procOptions(host.SecurityOpt)],
+    },
     {
       destination: "/dev",
       type: "tmpfs",
@@ -231,29 +304,33 @@ function mountsOf(input: ConfigInput): OciMount[] {
       destination: "/sys/fs/cgroup",
       type: "cgroup",
       source: "cgroup",
-      options: [...safe, "relatime", ...readonly],
+      options: [...safe, "relatime", ...cgroupReadonly],
     },
-    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: safe },
-    {
-      destination: "/dev/shm",
-      type: "tmpfs",
-      source: "shm",
-      options: [...safe, "mode=1777", `size=${host.ShmSize}`],
-    },
-    ...Object.entries(files).map(([destination, source]) => ({
-      destination,
-      type: "bind",
-      source,
-      options: ["rbind", "rprivate"],
-    })),
-    ...Object.entries(host.Tmpfs).map(([destination, options]) => ({
-      destination,
-      type: "tmpfs",
-      source: "tmpfs",
-      options: ["nosuid", "nodev", "noexec", ...options.split(",").filter(Boolean)],
-    })),
-    ...host.Binds.map(bindMount),
+    ...ipcMounts(input, safe),
   ];
+}
+
+/** What belongs to an IPC namespace: POSIX queues and shared memory. */
+function ipcMounts({ spec, joined }: ConfigInput, safe: string[]): OciMount[] {
+  const bind = (destination: string, from: string | null): OciMount[] =>
+    from === null ? [] : [{ destination, type: "bind", source: from, options: ["bind", ...safe] }];
+  const { ipc } = joined?.others ?? {};
+  const mqueue =
+    ipc === "host"
+      ? bind("/dev/mqueue", joined?.mqueue ?? null)
+      : [{ destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: safe }];
+  if (joined?.shm !== undefined && joined.shm !== "own") {
+    const borrowed = joined.shm?.startsWith("/proc/") ? { proa: { borrowed: true as const } } : {};
+    return [...mqueue, ...bind("/dev/shm", joined.shm).map((mount) => ({ ...mount, ...borrowed }))];
+  }
+  const options = [...safe, "mode=1777", `size=${spec.HostConfig.ShmSize}`];
+  return [...mqueue, { destination: "/dev/shm", type: "tmpfs", source: "shm", options }];
+}
+
+/** `--security-opt proc-opts=…`, as podman has it. */
+function procOptions(options: readonly string[]): string[] {
+  const said = options.findLast((option) => /^proc-opts[=:]/.test(option));
+  return said === undefined ? [] : said.slice("proc-opts=".length).split(",").filter(Boolean);
 }
 
 /** gid 5 is `tty` everywhere; where it is not mapped, terminals belong to their user's group. */
@@ -262,37 +339,13 @@ function ttyGroup(mappings: Mappings): string[] {
   return mapped ? ["gid=5"] : [];
 }
 
-const BIND_OPTIONS = new Set([
-  "ro",
-  "rw",
-  "z",
-  "Z",
-  "rprivate",
-  "private",
-  "rshared",
-  "shared",
-  "rslave",
-  "slave",
-  "nosuid",
-  "nodev",
-  "noexec",
-]);
-
-/** `/source:/target[:options]`, as Docker's `Binds`; z and Z ask for SELinux labels, which a user namespace cannot set. */
-export function bindMount(bind: string): OciMount {
-  const [source = "", destination = "", optionText = "", ...rest] = bind.split(":");
-  const options = optionText.split(",").filter(Boolean);
-  const unknown = options.find((option) => !BIND_OPTIONS.has(option));
-  if (!source.startsWith("/") || !destination.startsWith("/") || rest.length > 0) {
-    throw new EngineError(
-      "invalid",
-      "volume",
-      bind,
-      "expected /source:/target[:options] with absolute paths",
-    );
-  }
-  if (unknown) throw new EngineError("invalid", "volume", bind, `unknown option "${unknown}"`);
-  const kept = options.filter((option) => option !== "z" && option !== "Z" && option !== "rw");
-  const propagation = kept.some((option) => /^r?(private|shared|slave)$/.test(option)) ? [] : ["rprivate"];
-  return { destination, type: "bind", source, options: ["rbind", ...propagation, ...kept] };
+/** The user's mounts, and the files that are bound over the image's: each behind what it lies in, and none where the user has something else. */
+function withFiles(mounts: readonly OciMount[], files: Record<string, string>): OciMount[] {
+  const taken = new Set(mounts.map(({ destination }) => destination));
+  const bound = Object.entries(files)
+    .filter(([destination]) => !taken.has(destination))
+    .map(([destination, source]) => ({ destination, type: "bind", source, options: ["rbind", "rprivate"] }));
+  if (mounts.length === 0) return bound;
+  const depth = ({ destination }: OciMount) => destination.split("/").length;
+  return [...bound, ...mounts].sort((a, b) => depth(a) - depth(b));
 }

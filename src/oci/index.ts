@@ -1,10 +1,12 @@
 export { parseBytes } from "./bytes";
 export { ALL_CAPABILITIES, capabilityName, grantedCapabilities } from "./capabilities";
+export { type CdiName, cdiName, isCdiDevice } from "./cdi-name";
 export {
-  bindMount,
   type ConfigInput,
   encodeConfig,
+  type JoinedNamespaces,
   type NetworkNamespace,
+  type OciMount,
   processBase,
   type RuntimeConfig,
   rlimitsOf,
@@ -35,15 +37,65 @@ export {
   verifyBytes,
 } from "./digest";
 export {
+  checkHealth,
+  checkProgram,
+  type HealthAction,
+  type HealthConfig,
+  type Healthcheck,
+  healthTimes,
+  mergeHealthcheck,
+} from "./health";
+export {
+  hostLines,
+  type IdRange,
+  type IdRanges,
+  idCount,
+  isIdentity,
+  keepIdRanges,
+  mapLineRanges,
+  mergeRanges,
+  nomapRanges,
+  parentOf,
+  rangesOf,
+} from "./id-maps";
+export { type ConfigDocument, changedConfig } from "./image-change";
+export {
   type HistoryEntry,
   type ImageConfig,
   type ImageHealthcheck,
   type ImageRunConfig,
   readImageConfig,
 } from "./image-config";
+export {
+  type DeviceMapping,
+  type DeviceRequest,
+  type IsolationConfig,
+  isolationDefaults,
+  isolationOf,
+} from "./isolation";
+export {
+  checkLogConfig,
+  type LogConfig,
+  type LogLimits,
+  logAttributes,
+  logDrivers,
+  logLimits,
+  renderTag,
+  type TagField,
+} from "./log-config";
 export { assertIsImage, type Index, type Manifest, readManifest } from "./manifest";
+export {
+  checkTmpfsOptions,
+  checkVolumeName,
+  cleanTarget,
+  type MountPoint,
+  type MountSpec,
+  parseBind,
+  readMountWords,
+} from "./mount-point";
+export { type NamespaceKind, type NamespaceMode, parseNamespace } from "./namespace-mode";
 export { isBridged, type NetworkMode, parseNetworkMode } from "./network-mode";
-export { type ResolvedUser, resolveUser } from "./passwd";
+export { KEEP_GROUPS, parseGroup, parsePasswd, type ResolvedUser, resolveUser } from "./passwd";
 export {
   choosePlatform,
   formatPlatform,
@@ -65,6 +117,7 @@ export {
   parsePublish,
   parsePublished,
 } from "./ports";
+export { appliedPaths, hasWritableCgroups, type ProtectedPaths, protectedPaths } from "./protected-paths";
 export {
   familiarReference,
   familiarRepository,
@@ -75,9 +128,13 @@ export {
   repositoryOf,
   withDefaultTag,
 } from "./reference";
+export type { Resources, ThrottleDevice } from "./resources";
+export { NO_RESTART, parseRestartPolicy, type RestartPolicy, restartPolicyText } from "./restart-policy";
 export {
   type LinuxSeccomp,
   parseSeccompProfile,
   resolveSeccomp,
   type SeccompProfile,
 } from "./seccomp";
+export type { SecretUse } from "./secret-use";
+export { parseUserNamespace, type UserNamespaceMode } from "./userns-mode";

@@ -32,6 +32,9 @@ export function parseGroup(text: string): GroupEntry[] {
   });
 }
 
+/** podman's `--group-add keep-groups`: no group of the image's. */
+export const KEEP_GROUPS = "keep-groups";
+
 export type ResolvedUser = { uid: number; gid: number; additionalGids: number[]; home: string };
 
 /**
@@ -52,7 +55,9 @@ export function resolveUser(
   const listed = groupPart
     ? []
     : groups.filter((group) => group.members.includes(entry.name)).map((group) => group.gid);
-  const added = groupAdd.map((group) => findGroup(group, groups, group));
+  const added = groupAdd
+    .filter((group) => group !== KEEP_GROUPS)
+    .map((group) => findGroup(group, groups, group));
   const additionalGids = [...new Set([...listed, ...added])].filter((id) => id !== gid);
   return { uid: entry.uid, gid, additionalGids, home: entry.home || "/" };
 }

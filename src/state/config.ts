@@ -3,7 +3,16 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../error";
 
-export type Config = { storageDriver: string | undefined; network: NetworkConfig };
+export type Config = { storageDriver: string | undefined; network: NetworkConfig; log: LogDefaults };
+
+/** The table `[log]`: the log of containers that do not say otherwise. */
+export type LogDefaults = {
+  driver: string;
+  /** Of that driver. */
+  options: Record<string, string>;
+  /** Where systemd's journal listens. */
+  journaldSocket: string;
+};
 
 /** The table `[network]`. Addresses are as they were written: src/network reads them. */
 export type NetworkConfig = {
@@ -21,7 +30,8 @@ export type NetworkConfig = {
   hostLoopback: boolean;
 };
 
-const keys = ["storage-driver", "network"] as const;
+const keys = ["storage-driver", "network", "log"] as const;
+const logKeys = ["driver", "options", "journald-socket"] as const;
 const networkKeys = ["default-subnet", "subnet-pools", "ipv6", "mtu", "deny", "host-loopback"] as const;
 
 const usualNetwork: NetworkConfig = {
@@ -31,6 +41,12 @@ const usualNetwork: NetworkConfig = {
   mtu: 1500,
   deny: [],
   hostLoopback: false,
+};
+
+const usualLog: LogDefaults = {
+  driver: "json-file",
+  options: {},
+  journaldSocket: "/run/systemd/journal/socket",
 };
 
 const limitBytes = 1 << 20;
@@ -45,7 +61,7 @@ export function readConfig(directory: string): Config {
   const fail = (why: unknown, hint?: string) =>
     new EngineError("invalid", "read configuration", path, why, { hint });
   const text = readText(path);
-  if (text === null) return { storageDriver: undefined, network: usualNetwork };
+  if (text === null) return { storageDriver: undefined, network: usualNetwork, log: usualLog };
   let settings: Record<string, unknown>;
   try {
     settings = Bun.TOML.parse(text) as Record<string, unknown>;
@@ -56,7 +72,11 @@ export function readConfig(directory: string): Config {
   const driver = settings["storage-driver"];
   if (driver !== undefined && typeof driver !== "string")
     throw fail("storage-driver is not a text in quotes");
-  return { storageDriver: driver, network: networkOf(settings.network, fail) };
+  return {
+    storageDriver: driver,
+    network: networkOf(settings.network, fail),
+    log: logOf(settings.log, fail),
+  };
 }
 
 type Fail = (why: unknown, hint?: string) => EngineError;
@@ -91,6 +111,26 @@ function networkOf(value: unknown, fail: Fail): NetworkConfig {
     deny: read("deny", isTexts, [], "a list of subnets in quotes"),
     hostLoopback: read("host-loopback", isBoolean, usualNetwork.hostLoopback, "true or false"),
   };
+}
+
+function logOf(value: unknown, fail: Fail): LogDefaults {
+  if (value === undefined) return usualLog;
+  if (!isTable(value)) throw fail("log is not a table", "write [log] above its settings");
+  checkKeys(value, logKeys, "log.", fail);
+  const {
+    driver = usualLog.driver,
+    options = {},
+    "journald-socket": socket = usualLog.journaldSocket,
+  } = value;
+  if (typeof driver !== "string") throw fail("log.driver is not a text in quotes");
+  if (!isTable(options) || !Object.values(options).every((each) => typeof each === "string"))
+    throw fail(
+      "log.options is not a table of texts in quotes",
+      '[log.options] and below it max-size = "10m"',
+    );
+  if (typeof socket !== "string" || !socket.startsWith("/"))
+    throw fail("log.journald-socket is not an absolute path");
+  return { driver, options: options as Record<string, string>, journaldSocket: socket };
 }
 
 const isTable = (value: unknown): value is Record<string, unknown> =>

@@ -18,10 +18,17 @@ export type ContainerRow = {
   exit_code: number;
   error: string;
   auto_remove: 0 | 1;
+  /** Its end was asked for: what `unless-stopped` looks at after a reboot. */
+  user_stopped: 0 | 1;
+  /** Of the run that has ended; that of one which lives is in its live state. */
+  restart_count: number;
+  oom_killed: 0 | 1;
+  /** What the health checks had found at its end: JSON, or "" where there were none. */
+  health: string;
 };
 
-const COLUMNS =
-  "id, name, image_id, image_ref, command, created_ms, status, started_ms, finished_ms, exit_code, error, auto_remove";
+const COLUMNS = `id, name, image_id, image_ref, command, created_ms, status, started_ms, finished_ms, exit_code, error, auto_remove,
+  user_stopped, restart_count, oom_killed, health`;
 
 /** Record a container under its name, all or nothing. Throws `name-in-use`, naming the holder. */
 export function insertContainer(db: Database, row: ContainerRow, spec: string): void {
@@ -32,7 +39,8 @@ export function insertContainer(db: Database, row: ContainerRow, spec: string): 
     if (holder) throw nameInUse("create container", row.name, holder.id);
     db.query(
       `INSERT INTO container (${COLUMNS}) VALUES
-       ($id, $name, $image_id, $image_ref, $command, $created_ms, $status, $started_ms, $finished_ms, $exit_code, $error, $auto_remove)`,
+       ($id, $name, $image_id, $image_ref, $command, $created_ms, $status, $started_ms, $finished_ms, $exit_code, $error, $auto_remove,
+        $user_stopped, $restart_count, $oom_killed, $health)`,
     ).run(row);
     db.query("INSERT INTO container_spec (id, spec) VALUES (?, ?)").run(row.id, spec);
   });
@@ -100,7 +108,8 @@ export function allContainerSpecs(db: Database): Map<string, string> {
 export function markRunning(db: Database, id: string, startedMs: number): boolean {
   const { changes } = db
     .query(
-      "UPDATE container SET status = 'running', started_ms = ?, finished_ms = 0, exit_code = 0, error = '' WHERE id = ?",
+      `UPDATE container SET status = 'running', started_ms = ?, finished_ms = 0, exit_code = 0, error = '',
+       user_stopped = 0, restart_count = 0, oom_killed = 0, health = '' WHERE id = ?`,
     )
     .run(startedMs, id);
   return changes === 1;
@@ -112,17 +121,38 @@ export type Ended = {
   finishedMs: number;
   startedMs: number;
   error: string;
+  restartCount: number;
+  oomKilled: 0 | 1;
+  health: string;
 };
 
 /** Write down an end, unless another process has done so, or has started the container again. Returns whether it was written. */
 export function markEnded(db: Database, row: ContainerRow, end: Ended): boolean {
   const { changes } = db
     .query(
-      `UPDATE container SET status = ?, exit_code = ?, finished_ms = ?, started_ms = ?, error = ?
+      `UPDATE container SET status = ?, exit_code = ?, finished_ms = ?, started_ms = ?, error = ?,
+       restart_count = ?, oom_killed = ?, health = ?
      WHERE id = ? AND status = 'running' AND started_ms = ?`,
     )
-    .run(end.status, end.exitCode, end.finishedMs, end.startedMs, end.error, row.id, row.started_ms);
+
+    .run(
+      end.status,
+      end.exitCode,
+      end.finishedMs,
+      end.startedMs,
+      end.error,
+      end.restartCount,
+      end.oomKilled,
+      end.health,
+      row.id,
+      row.started_ms,
+    );
   return changes === 1;
+}
+
+/** Note that the end of a container is, or was, asked for. */
+export function markUserStopped(db: Database, id: string): void {
+  db.query("UPDATE container SET user_stopped = 1 WHERE id = ?").run(id);
 }
 
 /** Rows of `--rm` containers that were running when they were last seen. */

@@ -1,7 +1,9 @@
 /** What every room needs from outside: paths, environment, database, id maps. Made once in cli/, handed down. */
 import type { Database } from "bun:sqlite";
-import { type HostMappings, hostMappings } from "../helper";
-import { type Config, type NetworkConfig, readConfig } from "./config";
+import { statSync } from "node:fs";
+import { EngineError } from "../error";
+import { type HostMappings, hostMappings, isUnshared } from "../helper";
+import { type Config, type LogDefaults, type NetworkConfig, readConfig } from "./config";
 import {
   checkRuntimeDirectory,
   makePrivateDirectory,
@@ -18,6 +20,8 @@ export type Context = {
   readonly storageDriver: string | undefined;
   /** Settings of networks. Reads the configuration at the first call. */
   readonly network: NetworkConfig;
+  /** Settings of logs. Reads the configuration at the first call. */
+  readonly log: LogDefaults;
   /** Milliseconds of the wall clock since the epoch. */
   readonly now: () => number;
   /** The state database, opened at the first call. */
@@ -40,7 +44,7 @@ export type ContextOptions = {
 export function createContext(options: ContextOptions): Context {
   const uid = process.geteuid?.() ?? 0;
   const usual = resolvePaths(options.env, uid);
-  const paths = options.config === undefined ? usual : { ...usual, config: options.config };
+  const paths = options.config === undefined ? usual : { ...usual, config: namedDirectory(options.config) };
   let db: Database | undefined;
   let host: HostMappings | undefined;
   let config: Config | undefined;
@@ -57,12 +61,16 @@ export function createContext(options: ContextOptions): Context {
       config ??= readConfig(paths.config);
       return config.network;
     },
+    get log() {
+      config ??= readConfig(paths.config);
+      return config.log;
+    },
     now: options.now ?? Date.now,
     warn: options.warn,
     db: () => {
       if (!db) {
         makePrivateDirectory(paths.data, uid);
-        if (uid === 0) shareAsRoot(paths.data);
+        if (uid === 0 && !isUnshared()) shareAsRoot(paths.data);
         checkRuntimeDirectory(paths, uid);
         const { openDatabase } = require("./database") as typeof import("./database");
         db = openDatabase(paths.database);
@@ -88,4 +96,10 @@ function shareAsRoot(path: string): void {
     return;
   }
   if (gid !== undefined) shareWithContainers(path, gid);
+}
+
+/** The usual directory need not be there; one that was named and is not is a mistake. */
+function namedDirectory(path: string): string {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return path;
+  throw new EngineError("not-found", "read configuration", path, "there is no such directory");
 }

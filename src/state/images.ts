@@ -157,6 +157,20 @@ export function layerSizesOfImage(db: Database, id: string): number[] {
   return rows.map((row) => row.size);
 }
 
+/** The images whose layers are those of this one and more. */
+export function imagesUpon(db: Database, id: string): Set<string> {
+  const rows = db
+    .query<{ image_id: string }, [string]>(
+      `SELECT upper.image_id FROM image_layer AS top
+       JOIN image_layer AS upper ON upper.chain_id = top.chain_id AND upper.image_id <> top.image_id
+       WHERE top.image_id = ?1 AND top.position = (SELECT max(position) FROM image_layer WHERE image_id = ?1)
+         AND EXISTS (SELECT 1 FROM image_layer AS more
+                     WHERE more.image_id = upper.image_id AND more.position > upper.position)`,
+    )
+    .all(id);
+  return new Set(rows.map(({ image_id }) => image_id));
+}
+
 export function allTags(db: Database): TagRow[] {
   return db.query<TagRow, []>("SELECT * FROM tag ORDER BY name").all();
 }
@@ -231,6 +245,11 @@ export function insertLayer(
   db.query(
     "INSERT INTO layer VALUES ($chain_id, $kind, $size_bytes, $created_ms) ON CONFLICT DO NOTHING",
   ).run(row);
+}
+
+/** Bytes of all unpacked layers together. */
+export function unpackedBytes(db: Database): number {
+  return db.query<{ n: number }, []>("SELECT coalesce(sum(size_bytes), 0) AS n FROM layer").get()?.n ?? 0;
 }
 
 /** Bytes of an unpacked layer, or null where it is not there. */

@@ -1,9 +1,15 @@
-export type { NetworkConfig } from "./config";
+export type { LogDefaults, NetworkConfig } from "./config";
 export * from "./containers";
 export { type Context, type ContextOptions, createContext } from "./context";
-export { replaceFile } from "./files";
+export { EventReader, type JournalEvent } from "./event-reader";
+export { type EventType, emit, type Happening } from "./events";
+export { readText, replaceFile } from "./files";
+export { releaseIdRange, takeIdRange } from "./id-ranges";
 export * from "./images";
 export { isLocked, isStillAt, tryLock, waitUnlocked } from "./lock";
+export { isMountPoint } from "./mount-points";
 export * from "./networks";
 export { makePrivateDirectory, makeRuntimeDirectory, type Paths, resolvePaths } from "./paths";
 export { isDiskFull, withReserve } from "./reserve";
+export * from "./secrets";
+export * from "./volumes";

@@ -1,7 +1,9 @@
 /** The schema, one step a version (`PRAGMA user_version`). A step that has been released is never edited. */
+import { idSchema } from "./schema-ids";
 import { imageSchema } from "./schema-images";
 import { lifeSchema } from "./schema-life";
 import { networkSchema } from "./schema-networks";
+import { secretSchema } from "./schema-secrets";
 import { volumeSchema } from "./schema-volumes";
 
 const containerSchema = `
@@ -33,4 +35,6 @@ export const migrations: string[] = [
   networkSchema.join("\n"),
   lifeSchema.join("\n"),
   volumeSchema.join("\n"),
+  secretSchema.join("\n"),
+  idSchema.join("\n"),
 ];

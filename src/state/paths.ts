@@ -11,6 +11,8 @@ export type Paths = {
   cache: string;
   /** state.db, SQLite. */
   database: string;
+  /** The journal of events, one JSON object a line. */
+  events: string;
   /** OCI image layout. */
   images: string;
   /** Extracted layers by chain id. */
@@ -44,6 +46,7 @@ export function resolvePaths(env: Environment, uid: number): Paths {
     config: base("XDG_CONFIG_HOME", ".config", "/etc/proa"),
     cache,
     database: join(data, "state.db"),
+    events: join(data, "events.jsonl"),
     images: join(data, "images"),
     layers: join(data, "layers"),
     containers: join(data, "containers"),

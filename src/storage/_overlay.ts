@@ -15,6 +15,7 @@ export const overlayDriver: Driver = {
       return { driver: "overlay", lower, tmpfs: true };
     }
     const { upper, work } = makeWritable(context, containerDir, top);
-    return { driver: "overlay", lower, upper, work, volatile: options.volatile ?? false };
+    const data = source.kind === "image" && source.data?.length ? { data: source.data } : {};
+    return { driver: "overlay", lower, upper, work, volatile: options.volatile ?? false, ...data };
   },
 };

@@ -12,7 +12,7 @@ export const vfsDriver: Driver = {
   whiteouts: "delete",
   needsParent: true,
 
-  async prepareRootfs(context, source, containerDir) {
+  async prepareRootfs(context, source, containerDir, options) {
     if (source.kind === "directory") {
       throw new EngineError(
         "unsupported",
@@ -36,7 +36,12 @@ export const vfsDriver: Driver = {
     // A start that was killed may have left it half copied.
     if (existsSync(half)) await callHelper(context.paths.cache, "remove-tree", { paths: [half], mappings });
     makeMappedDirectory(context, half, 0o755);
-    await callHelper(context.paths.cache, "copy-tree", { from, to: half, mappings });
+    await callHelper(context.paths.cache, "copy-tree", {
+      from,
+      to: half,
+      mappings,
+      ...(options.change ? { change: options.change } : {}),
+    });
     renameSync(half, path);
     return { driver: "plain", path };
   },

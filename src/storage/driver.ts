@@ -1,4 +1,5 @@
-import type { Rootfs } from "../helper";
+import type { Rootfs, TreeChange } from "../helper";
+import type { IdRanges } from "../oci";
 import type { Context } from "../state";
 
 /** How layers become a container's root file system. */
@@ -14,11 +15,17 @@ export type RootSource =
 /** The same, the image's layers found. */
 export type RootLayers =
   /** Directories of unpacked layers, top first. */
-  { kind: "image"; lower: string[] } | { kind: "directory"; path: string };
+  { kind: "image"; lower: string[]; data?: string[] } | { kind: "directory"; path: string };
 
 export type RootOptions = {
   /** What was written may be lost in a power cut: for `--rm` containers and build steps. Much faster on overlay. */
   volatile?: boolean;
+  /** The container's ids, where its map is not the usual one. */
+  ranges?: IdRanges | undefined;
+  /** The helper is about to start the container, and gives what it writes to to its root where the caller is in the map. */
+  isStart?: boolean;
+  /** For drivers that copy: the owners that follow from them. */
+  change?: TreeChange;
 };
 
 /** One way to build a root file system. Every method is idempotent. */

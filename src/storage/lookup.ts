@@ -1,7 +1,7 @@
 import { lstatSync, readlinkSync, type Stats } from "node:fs";
 import { join } from "node:path";
-import { lgetxattr } from "../helper";
 import type { Context } from "../state";
+import { isOpaque } from "./_opaque";
 import type { RootSource } from "./driver";
 import { readInside } from "./inside";
 import { rootLayers } from "./rootfs";
@@ -92,15 +92,6 @@ function lookUp(directory: Directory, name: string): Entry | null {
 /** Overlay marks a deletion by a character device 0:0. */
 function isWhiteout(stat: Stats): boolean {
   return stat.isCharacterDevice() && stat.rdev === 0;
-}
-
-/** Overlay in a user namespace marks a directory that hides what is below it (mount option userxattr). */
-function isOpaque(path: string): boolean {
-  try {
-    return lgetxattr(path, "user.overlay.opaque")?.toString("latin1") === "y";
-  } catch {
-    return false; // not ours to read, then not ours to look behind either
-  }
 }
 
 /** A directory that belongs to a mapped id and is closed to us hides its content, as it does from every other reader. */

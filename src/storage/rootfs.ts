@@ -3,6 +3,7 @@ import { EngineError } from "../error";
 import type { Rootfs } from "../helper";
 import { chainIdsOf, type Digest, readManifest } from "../oci";
 import { type Context, layersOfImage, manifestsOfImage } from "../state";
+import { isOpaque } from "./_opaque";
 import { blobPath, hasBlob, readBlob } from "./content";
 import type { Driver, RootLayers, RootOptions, RootSource } from "./driver";
 import { whileKept } from "./garbage";
@@ -25,7 +26,8 @@ export async function prepareRootfs(
 ): Promise<Rootfs> {
   const { driver } = await selectDriver(context);
   const layers = await rootLayers(context, driver, source);
-  return driver.prepareRootfs(context, layers, containerDir, options);
+  if (!options.ranges) return driver.prepareRootfs(context, layers, containerDir, options);
+  return (await import("./mapped-root")).prepareMappedRootfs(context, driver, layers, containerDir, options);
 }
 
 /** The image's layers found, or the directory as it is. */
@@ -34,7 +36,10 @@ export async function rootLayers(context: Context, driver: Driver, source: RootS
   return { kind: "image", lower: await layerDirectories(context, driver, source.image.id) };
 }
 
-/** The unpacked layers of an image, top first. Those that are not unpacked for this driver are, from their blobs. */
+/**
+ * The unpacked layers of an image, top first. Those that are not unpacked for this driver are, from their blobs. What lies below a layer whose own root
+ * hides it is left out: overlay looks for the mark on every directory but that.
+ */
 export async function layerDirectories(context: Context, driver: Driver, imageId: string): Promise<string[]> {
   const kind = layerKind(context, driver);
   const rows = layersOfImage(context.db(), imageId, kind);
@@ -47,7 +52,9 @@ export async function layerDirectories(context: Context, driver: Driver, imageId
       imageId,
       rows.map((row) => row.diff_id as Digest),
     );
-  return paths.reverse();
+  const topFirst = paths.reverse();
+  const last = topFirst.findIndex(isOpaque);
+  return last < 0 ? topFirst : topFirst.slice(0, last + 1);
 }
 
 /** Layers of another driver's kind, or lost ones. Lowest first: a driver may need the parent. */

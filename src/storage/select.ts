@@ -42,7 +42,7 @@ export function selectDriver(context: Context): Promise<Selected> {
 async function select(context: Context): Promise<Selected> {
   const asked = context.storageDriver;
   if (asked !== undefined && asked !== "") return { driver: driverByName(asked), reason: "" };
-  const path = join(context.paths.cache, "storage-driver.json");
+  const path = join(context.paths.cache, "storage-driver.json"); // driver-name.ts reads it, too
   const key = keyOf(context);
   const known = readRemembered(path);
   if (known?.key === key) return { driver: drivers[known.driver], reason: known.reason };

@@ -25,7 +25,7 @@ describe("complete()", () => {
   });
 
   test("finds the command behind global options", async () => {
-    expect(await values("-D", "--config", "/x", "container", "ru")).toEqual(["run"]);
+    expect(await values("-D", "--config", "/x", "container", "ru")).toEqual(["run", "runlabel"]);
     expect(await values("--storage-driver", "v")).toEqual(["vfs"]);
     expect(await values("--storage-driver=v")).toEqual(["--storage-driver=vfs"]);
   });

@@ -19,6 +19,9 @@ export type ImageConfig = {
   StopSignal?: string;
   ExposedPorts?: Record<string, object>;
   Volumes?: Record<string, object>;
+  /** Docker's, times in nanoseconds. */
+  Healthcheck?: Record<string, string[] | number>;
+  Shell?: string[];
 };
 
 export type Platform = { os: string; architecture: string; variant?: string };

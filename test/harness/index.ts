@@ -27,6 +27,7 @@ export {
 } from "./image";
 export { debianImage, debianMissing, prepareDebian, tinyImage, tinyLayer, tinyMissing } from "./images";
 export { netImage, netMissing, useNet } from "./net-image";
+export { expectNothingLeft } from "./nothing-left";
 export { cpuSeconds, pssKib } from "./process";
 export { type Pty, startPty } from "./pty";
 export { type Registry, registryMissing, startRegistry, useRegistry } from "./registry";

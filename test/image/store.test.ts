@@ -42,6 +42,10 @@ function addContainer({ db }: Context, name: string, image: StoredImage, status:
     status,
     error: "",
     auto_remove: 0 as const,
+    user_stopped: 0 as const,
+    restart_count: 0,
+    oom_killed: 0 as const,
+    health: "",
   };
   insertContainer(db(), { ...row, ...times }, "{}");
 }

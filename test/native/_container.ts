@@ -18,7 +18,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { hostMappings } from "../../src/helper/mappings";
-import type { Attach, ExitRecord, RunRequest, StateRecord } from "../../src/helper/protocol";
+import type { Attach, ExitRecord, LifeRequests, RunRequest, StateRecord } from "../../src/helper/protocol";
 import { flock, LOCK_EX, LOCK_NB, LOCK_SH, memfdCreate } from "../../src/helper/syscalls";
 import { waitUntil } from "../harness/wait";
 
@@ -43,12 +43,16 @@ export type Settings = {
   attach?: Partial<Attach> | null;
   printId?: boolean;
   log?: Partial<NonNullable<RunRequest["log"]>> | null;
+  /** Where its events go. */
+  journal?: RunRequest["journal"];
   /** As with --rm: the bundle's directory is removed, exit.json is in it. */
   remove?: boolean;
   /** Takes the directories of this container, which has ended. */
   after?: Container;
   /** Uid and gid in the container. */
   user?: number;
+  /** Whether it is started again, and how long it may run. */
+  life?: LifeRequests;
   /** Length of a directory name put into the run directory's path. */
   longPath?: number;
 };
@@ -65,7 +69,7 @@ function makeRootfs(path: string): void {
   for (const program of programs.split(" ")) symlinkSync("busybox", join(path, "bin", program));
 }
 
-function makeDirectory(): string {
+export function makeDirectory(): string {
   const path = mkdtempSync(join(process.env["PROA_TEST_TMP"] ?? tmpdir(), "n-"));
   chmodSync(path, 0o711);
   directories.push(path);
@@ -147,7 +151,10 @@ export class Container {
       lockFd: 3,
       rootfs: { driver: "plain", path: join(this.directory, "rootfs") },
       runtime: null,
-      log: log === null ? null : { path: this.logPath, maxSizeBytes: 0, maxFiles: 1, ...log },
+      log:
+        log === null
+          ? null
+          : { driver: "json-file", path: this.logPath, maxSizeBytes: 0, maxFiles: 1, ...log },
       stdin,
       stdinOnce: settings.stdinOnce ?? true,
       attach: settings.attach === null ? null : this.attach,
@@ -155,6 +162,8 @@ export class Container {
       remove: settings.remove ? [this.bundle] : [],
       exitFile: this.exitFile,
       seccompCache: null,
+      ...settings.life,
+      ...(settings.journal ? { journal: settings.journal } : {}),
     };
   }
 

@@ -94,6 +94,30 @@ describe.skipIf(missing !== undefined)(`namespaces${suffix}`, () => {
     expect(await first.child.exited).toBe(0);
   });
 
+  test("are not joined when the path leads to another one by now", async () => {
+    const first = launch(["sh", "-c", "echo up; cat"]);
+    await first.child.stdout.getReader().read();
+    const { pid } = JSON.parse(readFileSync(join(first.place.runDir, "state.json"), "utf8"));
+    const outcome = await runBundle(["true"], {
+      config: (c) => {
+        c.linux.namespaces = [
+          { type: "user", path: `/proc/${pid}/ns/user` },
+          { type: "uts", path: `/proc/${pid}/ns/uts` },
+          ...["mount", "pid", "ipc", "network"].map((type) => ({ type })),
+        ];
+        Object.assign(c, { annotations: { "proa.namespace.uts": "1" } });
+      },
+    });
+    await first.child.stdin.end();
+
+    expect(factsOf(outcome)).toMatchObject({
+      step: "open namespace",
+      object: `/proc/${pid}/ns/uts`,
+      detail: "it is another one by now",
+    });
+    expect(await first.child.exited).toBe(0);
+  });
+
   test("bring host name and a loopback device that is up, and no other", async () => {
     const output = await outputOf(sh("hostname; ip -o link; ip -o -4 addr"));
 

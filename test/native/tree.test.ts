@@ -35,6 +35,15 @@ const deep = () =>
     ),
   );
 
+/** The text of an attribute, or undefined. */
+const attributeOf = (path: string, name: string): string | undefined => lgetxattr(path, name)?.toString();
+
+/** A change of nothing but where data is. */
+const same = (data: string) => {
+  const map = [{ containerID: 0, hostID: 0, size: 1 }];
+  return { owners: { uid: map, gid: map }, rootUid: 0, rootGid: 0, data };
+};
+
 /** How many directories and files are below PATH. */
 const countIn = (path: string): number =>
   Bun.spawnSync(["find", path, "-mindepth", "1", "-printf", "."]).stdout.length;
@@ -130,6 +139,134 @@ describe.skipIf(layerMissing !== undefined)(`remove-tree${why}`, () => {
 
 describe.skipIf(layerMissing !== undefined)(`copy-tree${why}`, () => {
   const copy = (from: string, to: string) => call("copy-tree", { from, to, mappings });
+
+  const changed = (from: string, to: string, data: string) =>
+    call("copy-tree", {
+      from,
+      to,
+      mappings,
+      // 0 and 1000 change places
+      change: {
+        owners: {
+          uid: [
+            { containerID: 0, hostID: 1000, size: 1 },
+            { containerID: 1, hostID: 1, size: 999 },
+            { containerID: 1000, hostID: 0, size: 1 },
+          ],
+          gid: [{ containerID: 0, hostID: 1000, size: 1 }],
+        },
+        rootUid: 1000,
+        rootGid: 1000,
+        data,
+      },
+    });
+
+  test("changes owners, the root of file capabilities, and takes set-id bits from who is nobody", async () => {
+    const capability = Buffer.from("0100000200200000000000000000000000000000", "hex");
+    const from = await applied(
+      archive(
+        directory("./", { mode: 0o755 }),
+        directory("d/", { mode: 0o700, uid: 1000 }),
+        pax([["SCHILY.xattr.security.capability", capability]]),
+        file("capable", "hello", { mode: 0o755 }),
+        file("s", "set", { mode: 0o4755, uid: 7 }),
+        file("unknown", "nobody's", { mode: 0o6755, uid: 5000, gid: 7 }),
+        symlink("l", "d/f", { uid: 1000 }),
+        file(".wh.w"),
+      ),
+    );
+    const to = join(scratch(), "copy");
+
+    expect((await changed(from, to, "copy")).error).toBeUndefined();
+
+    const owners = (path: string) => look(join(to, path)).owner;
+    expect(["", "d", "l", "s", "unknown"].map(owners)).toEqual([
+      "1000:1000",
+      "0:1000",
+      "0:1000",
+      "7:1000",
+      "1000:1000",
+    ]);
+    expect([look(join(to, "s")).mode, look(join(to, "unknown")).mode]).toEqual(["4755", "755"]);
+    expect(look(join(to, "w")).type).toBe("char");
+    const line = mappings.uid.find(
+      ({ containerID, size }) => containerID <= 1000 && 1000 < containerID + size,
+    );
+    const bytes = lgetxattr(join(to, "capable"), "security.capability");
+    // revision 3: the root that it holds for is behind the sets
+    expect(bytes?.readUInt32LE(0)).toBe(0x03000001);
+    expect(bytes?.readUInt32LE(20)).toBe((line?.hostID ?? 0) + 1000 - (line?.containerID ?? 0));
+  });
+
+  test("leaves data where it is: all of it, or what everybody may read", async () => {
+    const from = await applied(
+      archive(
+        directory("./", { mode: 0o755 }),
+        directory("closed/", { mode: 0o750 }),
+        file("closed/f", "hidden"),
+        file("open", "for all", { mode: 0o644 }),
+        file("shut", "for one", { mode: 0o640 }),
+        file("empty", "", { mode: 0o644 }),
+      ),
+    );
+    const redirects = (to: string): Record<string, string | undefined> =>
+      Object.fromEntries(
+        ["open", "shut", "empty"].map((name) => [name, attributeOf(join(to, name), "user.overlay.redirect")]),
+      );
+    const [all, some] = [join(scratch(), "all"), join(scratch(), "some")];
+
+    expect(
+      (await call("copy-tree", { from, to: all, mappings, change: same("redirect") })).error,
+    ).toBeUndefined();
+    expect(
+      (await call("copy-tree", { from, to: some, mappings, change: same("redirect-public") })).error,
+    ).toBeUndefined();
+
+    expect(redirects(all)).toEqual({ open: "/open", shut: "/shut", empty: undefined });
+    expect(attributeOf(join(all, "closed/f"), "user.overlay.redirect")).toBe("/closed/f");
+    expect(look(join(all, "open"))).toMatchObject({ size: 7, owner: "0:0" });
+    expect(redirects(some)).toEqual({ open: "/open", shut: undefined, empty: undefined });
+    expect(attributeOf(join(some, "closed/f"), "user.overlay.redirect")).toBeUndefined();
+    expect(list(some)).toContain("closed/f = hidden");
+  });
+
+  test("merges layers, and tells what is closed in one of them from what everybody may read", async () => {
+    const low = await applied(
+      archive(
+        directory("./", { mode: 0o755 }),
+        directory("opened/", { mode: 0o700 }),
+        file("opened/f", "below", { mode: 0o644 }),
+        file("gone", "deleted"),
+        file("both", "below", { mode: 0o644 }),
+      ),
+    );
+    const top = await applied(
+      archive(
+        directory("./", { mode: 0o755 }),
+        directory("opened/", { mode: 0o755 }),
+        file(".wh.gone"),
+        file("both", "above", { mode: 0o644 }),
+      ),
+    );
+    const to = join(scratch(), "merged");
+
+    const request = { from: top, layers: [top, low], to, mappings, change: same("redirect-public") };
+    expect((await call("copy-tree", request)).error).toBeUndefined();
+
+    expect(readdirSync(to).toSorted()).toEqual(["both", "opened"]);
+    expect(attributeOf(join(to, "both"), "user.overlay.redirect")).toBe("/both");
+    expect(attributeOf(join(to, "opened/f"), "user.overlay.redirect")).toBeUndefined();
+    expect(list(to)).toContain("opened/f = below");
+  });
+
+  test.each([["else"], [""]])("refuses %p as a way with data", async (data) => {
+    const { error } = await changed(await applied(archive(file("f", "x"))), join(scratch(), "copy"), data);
+    expect(error).toMatchObject({
+      step: "read request",
+      object: "change",
+      detail: `unknown way with data "${data}"`,
+    });
+  });
 
   test("copies owners, modes, times, attributes, links, holes, fifos and whiteouts", async () => {
     const capability = Buffer.from("0100000200200000000000000000000000000000", "hex");

@@ -84,6 +84,10 @@ function rowOf(id: string, name: string): ContainerRow {
     exit_code: 0,
     error: "",
     auto_remove: 0,
+    user_stopped: 0,
+    restart_count: 0,
+    oom_killed: 0,
+    health: "",
   };
 }
 

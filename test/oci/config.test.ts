@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import Ajv from "ajv-draft-04";
 import {
-  bindMount,
   type ConfigInput,
   type ContainerSpec,
   defaultSeccomp,
@@ -31,10 +30,12 @@ const spec: ContainerSpec = {
   Labels: {},
   StopSignal: "",
   StopTimeout: 10,
+  Timeout: 0,
   ExposedPorts: {},
   NetworkingConfig: { EndpointsConfig: {} },
   HostConfig: {
     AutoRemove: false,
+    RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
     Binds: ["/src:/dst:ro,z"],
     NetworkMode: "none",
     PortBindings: {},
@@ -184,18 +185,4 @@ test("runtimeConfig() leaves gid 5 out of devpts where it is not mapped", () => 
   expect(options(input)).toContain("gid=5");
   const single = [{ containerID: 0, hostID: 1000, size: 1 }];
   expect(options({ ...input, mappings: { uid: single, gid: single } })).not.toContain("gid=5");
-});
-
-test("bindMount() is recursive and private, and accepts the labels that cannot be set", () => {
-  expect(bindMount("/a:/b:ro,Z")).toEqual({
-    destination: "/b",
-    type: "bind",
-    source: "/a",
-    options: ["rbind", "rprivate", "ro"],
-  });
-  expect(bindMount("/a:/b:rslave").options).toEqual(["rbind", "rslave"]);
-});
-
-test.each(["a:/b", "/a", "/a:b", "/a:/b:ro:x", "/a:/b:fly"])("bindMount(%p) is refused", (bind) => {
-  expect(() => bindMount(bind)).toThrow("volume: ");
 });

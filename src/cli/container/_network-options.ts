@@ -70,7 +70,22 @@ export const networkArgs = {
     valueHint: "OPTION",
     description: "Option of the resolver in /etc/resolv.conf",
   },
-  link: { type: "string", multiple: true, valueHint: "CONTAINER", hidden: true, description: "Refused" },
+  link: {
+    type: "string",
+    multiple: true,
+    valueHint: "CONTAINER[:ALIAS]",
+    value: "container",
+    description: "Know a running container by an alias, and its ports and variables by variables",
+    details:
+      "docker's old way: a line in /etc/hosts, and on the default network variables such as ALIAS_PORT. Containers of networks that users have made find each other by their names.",
+  },
+  "link-local-ip": {
+    type: "string",
+    multiple: true,
+    valueHint: "ADDRESS",
+    hidden: true,
+    description: "Refused: link-local addresses cannot be chosen",
+  },
 } as const satisfies Args;
 
 type NetworkValues = Values<typeof networkArgs>;
@@ -85,7 +100,9 @@ const fail = (on: string, why: string, hint?: string): EngineError =>
 
 /** @throws `invalid`, `unsupported` */
 export function networkOptionsFrom(args: NetworkValues): NetworkOptions {
-  refuseLinks(args.link);
+  const [linkLocal] = args["link-local-ip"];
+  if (linkLocal !== undefined)
+    throw new EngineError("unsupported", "network", `link-local-ip=${linkLocal}`, LINK_LOCAL);
   const networks = args.network.map(parseNetworkOption);
   const [first = { mode: "default", endpoint: {} }] = networks;
   const kind = parseNetworkMode(first.mode).kind;
@@ -111,19 +128,7 @@ function networkName(mode: string): string {
   throw fail(mode, "it cannot be combined with other networks");
 }
 
-function refuseLinks(links: readonly string[]): void {
-  const [link] = links;
-  if (link === undefined) return;
-  throw new EngineError(
-    "unsupported",
-    "link",
-    link,
-    "containers of a network find each other by their names",
-    {
-      hint: `connect both to one network (proa network create NAME), and give ${link.split(":")[0]} a --network-alias where it needs a further name`,
-    },
-  );
-}
+const LINK_LOCAL = "link-local addresses cannot be chosen";
 
 /** Modes that are no networks; what is behind their colon is their own. */
 const MODES = new Set(["container", "ns", "slirp4netns", "pasta", "none", "host"]);
@@ -171,8 +176,7 @@ function readOption(text: string, endpoint: EndpointSettings, option: string): v
     return;
   }
   const set = Object.hasOwn(setters, key) ? setters[key] : undefined;
-  if (key === "link-local-ip")
-    throw new EngineError("unsupported", "network", text, "link-local addresses cannot be chosen");
+  if (key === "link-local-ip") throw new EngineError("unsupported", "network", text, LINK_LOCAL);
   if (set === undefined)
     throw fail(text, key === "" ? "an option is missing" : `unknown option "${key}"`, KNOWN);
   if (value === "") throw fail(text, `option "${key}" has no value`);

@@ -1,6 +1,7 @@
 import { attachToContainer, findContainer } from "../../container";
 import { defineCommand } from "../tree";
 import { attachArgs, parseDetachKeys } from "./_attach-options";
+import { latestArg, newest, targetNames } from "./_targets";
 
 export const command = defineCommand({
   meta: {
@@ -16,10 +17,14 @@ export const command = defineCommand({
   args: {
     "no-stdin": { type: "boolean", description: "Do not attach to its stdin" },
     ...attachArgs,
-    container: { type: "positional", value: "running-container", description: "Name or id" },
+    latest: latestArg,
+    container: { type: "positional", required: false, value: "running-container", description: "Name or id" },
   },
   async run({ app, args }) {
-    const row = await findContainer(app.context, "attach", args.container);
+    const given = targetNames("attach", args.container === undefined ? [] : [args.container], args);
+    const row = args.latest
+      ? await newest(app, "attach")
+      : await findContainer(app.context, "attach", given[0] ?? "");
     attachToContainer(app.context, row, {
       stdin: !args["no-stdin"],
       stdout: true,

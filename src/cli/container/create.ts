@@ -1,7 +1,10 @@
 import { createContainer } from "../../container";
+import { EngineError } from "../../error";
 import { defineCommand } from "../tree";
+import { attachedStreams } from "./_attach-options";
 import { createArgs, specFrom } from "./_create-options";
 import { asEngineFailure } from "./_engine-failure";
+import { imageOptionsFrom } from "./_image-options";
 import { claimCidfile, resolveSource } from "./_source";
 
 export const command = defineCommand({
@@ -16,10 +19,22 @@ export const command = defineCommand({
   args: createArgs,
   interspersed: false,
   async run({ app, args, given }) {
-    const asked = specFrom(args, given, app.env, { stdin: args.interactive, stdout: true, stderr: true });
+    if (args.rmi)
+      throw new EngineError(
+        "unsupported",
+        "option",
+        "--rmi",
+        "create is not there at the end to remove the image",
+        {
+          hint: "proa run --rmi does",
+        },
+      );
+    const attached = attachedStreams(args.attach) ?? { stdin: args.interactive, stdout: true, stderr: true };
+    const asked = specFrom(args, given, app.env, attached);
     const cidfile = claimCidfile(args.cidfile);
     try {
-      const { imageId, spec } = await resolveSource(app, asked, args);
+      const { imageId, spec } = await resolveSource(app, asked, imageOptionsFrom(args));
+      if (args.replace) await (await import("./_replace")).removeNamesake(app, args.name);
       const { id } = await createContainer(app.context, { name: args.name ?? "", spec, imageId });
       cidfile.write(id);
       app.io.stdout.write(`${id}\n`);

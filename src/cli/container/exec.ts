@@ -1,6 +1,17 @@
 import { execInContainer, findContainer } from "../../container";
+import { EngineError } from "../../error";
+import type { ContainerRow } from "../../state";
+import type { App } from "../app";
+import { usageError } from "../args";
 import { defineCommand } from "../tree";
-import { attachArgs, consoleSize, parseDetachKeys, requireTerminal } from "./_attach-options";
+import {
+  attachArgs,
+  consoleSize,
+  descriptorArgs,
+  descriptorsFrom,
+  parseDetachKeys,
+  requireTerminal,
+} from "./_attach-options";
 import { absoluteDirectory, environmentFrom } from "./_process-options";
 
 export const command = defineCommand({
@@ -48,11 +59,30 @@ export const command = defineCommand({
       value: "file",
       description: "Read environment variables from a file",
     },
+    privileged: {
+      type: "boolean",
+      description: "Give the command all capabilities that a user namespace can give",
+    },
     "detach-keys": attachArgs["detach-keys"],
-    container: { type: "positional", value: "running-container", description: "Name or id" },
+    ...descriptorArgs,
+    latest: { type: "boolean", alias: "l", description: "In the newest container: no name is given" },
+    cidfile: {
+      type: "string",
+      valueHint: "FILE",
+      value: "file",
+      description: "Take the container's id from a file that --cidfile of run has written: no name is given",
+    },
+    "no-session": { type: "boolean", description: "Keep no record of it, which inspect would show" },
+    container: {
+      type: "positional",
+      required: false,
+      value: "running-container",
+      description: "Name or id",
+    },
     command: {
       type: "positional",
       rest: true,
+      required: false,
       value: "command",
       valueHint: "COMMAND [ARG...]",
       description: "Command, and its arguments",
@@ -61,10 +91,10 @@ export const command = defineCommand({
   interspersed: false,
   async run({ app, args }) {
     const stdin = args.interactive && !args.detach;
+    const { row, command } = await target(app, args);
     requireTerminal(app.io, args.tty, stdin);
-    const row = await findContainer(app.context, "exec", args.container);
     execInContainer(app.context, row, {
-      args: args.command,
+      args: command,
       terminal: args.tty,
       stdin,
       detach: args.detach,
@@ -81,6 +111,40 @@ export const command = defineCommand({
       cwd: absoluteDirectory(args.workdir),
       env: environmentFrom(args["env-file"], args.env, app.env),
       consoleSize: args.tty ? consoleSize(app.io) : undefined,
+      privileged: args.privileged,
+      session: !args["no-session"],
+      preserveFds: descriptorsFrom(args),
+      detachKeys: args["detach-keys"],
     });
   },
 });
+
+type Chosen = {
+  latest: boolean;
+  cidfile: string | undefined;
+  container: string | undefined;
+  command: string[];
+};
+
+/** Where, and what. With podman's ways of choosing the container the first word is the command's. */
+async function target(app: App, args: Chosen): Promise<{ row: ContainerRow; command: string[] }> {
+  const { latest, cidfile, container } = args;
+  const isChosen = latest || cidfile !== undefined;
+  if (!isChosen && container === undefined) throw missing("CONTAINER", 2);
+  const command = isChosen && container !== undefined ? [container, ...args.command] : args.command;
+  if (command.length === 0) throw missing("COMMAND [ARG...]", isChosen ? 1 : 2);
+  if (!isChosen && container !== undefined)
+    return { row: await findContainer(app.context, "exec", container), command };
+  const { chooseContainers } = await import("./_targets");
+  const choice = { names: [], latest, cidfile: cidfile === undefined ? [] : [cidfile] };
+  const { targets } = await chooseContainers(app, "exec", choice);
+  const [chosen] = targets;
+  if (!chosen)
+    throw new EngineError("not-found", "exec", cidfile ?? "", "no such container", { exitCode: 1 });
+  return { row: chosen.row, command };
+}
+
+function missing(what: string, atLeast: number): EngineError {
+  const arguments_ = atLeast === 1 ? "1 argument" : `${atLeast} arguments`;
+  return usageError(`"proa exec" requires at least ${arguments_}: no ${what} given`);
+}

@@ -1,6 +1,13 @@
 import { findContainer, inspectContainer } from "../../container";
 import { documentFlags, printDocuments } from "../_flags";
 import { defineCommand } from "../tree";
+import { latestArg, newest, optionalNames, targetNames } from "./_targets";
+
+export const sizeArg = {
+  type: "boolean",
+  alias: "s",
+  description: "How much a container has written, and all that it sees, too",
+} as const;
 
 export const command = defineCommand({
   meta: {
@@ -10,11 +17,15 @@ export const command = defineCommand({
   },
   args: {
     ...documentFlags,
-    container: { type: "positional", rest: true, value: "container", description: "Name or id" },
+    size: sizeArg,
+    latest: latestArg,
+    container: { ...optionalNames, value: "container", description: "Name or id" },
   },
-  run({ app, args }) {
-    return printDocuments(app, args.container, args.format, async (name) =>
-      inspectContainer(app.context, await findContainer(app.context, "inspect", name)),
+  async run({ app, args }) {
+    const given = targetNames("container inspect", args.container, args);
+    const names = args.latest ? [(await newest(app, "inspect")).id] : given;
+    return printDocuments(app, names, args.format, async (name) =>
+      inspectContainer(app.context, await findContainer(app.context, "inspect", name), { size: args.size }),
     );
   },
 });

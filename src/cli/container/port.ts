@@ -1,7 +1,10 @@
-import { findContainer, openPorts, portLine } from "../../container";
+import { findContainer, listContainers, openPorts, portLine } from "../../container";
 import { EngineError } from "../../error";
 import { formatPlace, parsePort } from "../../oci";
+import type { App } from "../app";
+import { usageError } from "../args";
 import { defineCommand } from "../tree";
+import { latestArg, newest, targetNames } from "./_targets";
 
 export const command = defineCommand({
   meta: {
@@ -14,7 +17,13 @@ export const command = defineCommand({
     seeAlso: ["proa-run(1)", "proa-ps(1)"],
   },
   args: {
-    container: { type: "positional", value: "running-container", description: "Name or id" },
+    all: {
+      type: "boolean",
+      alias: "a",
+      description: "Of all containers that run, with their short ids in front",
+    },
+    latest: latestArg,
+    container: { type: "positional", required: false, value: "running-container", description: "Name or id" },
     port: {
       type: "positional",
       required: false,
@@ -22,9 +31,22 @@ export const command = defineCommand({
       description: "Port in the container; tcp where no protocol is named",
     },
   },
-  async run({ app, args }) {
-    const asked = args.port === undefined ? null : parsePort(args.port);
-    const row = await findContainer(app.context, "port", args.container);
+  async run({ app, args }): Promise<undefined> {
+    if (args.all) {
+      if (args.container !== undefined || args.latest)
+        throw usageError("names and --all cannot be used together");
+      return printAll(app);
+    }
+    const given = targetNames(
+      "port",
+      args.latest || args.container === undefined ? [] : [args.container],
+      args,
+    );
+    const port = args.latest ? args.container : args.port;
+    const asked = port === undefined ? null : parsePort(port);
+    const row = args.latest
+      ? await newest(app, "port")
+      : await findContainer(app.context, "port", given[0] ?? "");
     const open = openPorts(app.context, row.id);
     if (asked === null) {
       app.io.stdout.write(open.map((port) => `${portLine(port)}\n`).join(""));
@@ -49,3 +71,10 @@ export const command = defineCommand({
     app.io.stdout.write(places.map((port) => `${formatPlace(port.hostAddress, port.hostPort)}\n`).join(""));
   },
 });
+
+async function printAll({ context, io }: App): Promise<undefined> {
+  for (const row of await listContainers(context, false)) {
+    const lines = row.openPorts.map((port) => `${row.id.slice(0, 12)}\t${portLine(port)}\n`);
+    io.stdout.write(lines.join(""));
+  }
+}

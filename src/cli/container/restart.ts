@@ -1,9 +1,9 @@
-import { findContainer, specOf, startDetached, stopContainers } from "../../container";
-import type { ContainerRow } from "../../state";
+import { findContainer, restartInPlace, specOf, startDetached, stopContainers, tell } from "../../container";
 import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
 import { sourceOf } from "./_source";
 import { stopArgs, stopOptionsFrom } from "./_stop-options";
+import { chooseContainers, optionalNames, targetArgs } from "./_targets";
 
 export const command = defineCommand({
   meta: {
@@ -17,23 +17,37 @@ export const command = defineCommand({
   },
   args: {
     ...stopArgs,
-    container: { type: "positional", rest: true, value: "container", description: "Name or id" },
+    ...targetArgs,
+    running: { type: "boolean", description: "All that run, in place of names" },
+    container: { ...optionalNames, value: "container", description: "Name or id" },
   },
   async run({ app, args }) {
     const { context, io } = app;
     const options = stopOptionsFrom(args);
-    const found = new Map<string, ContainerRow>(); // by what was typed
-    const status = await forEachTarget(io, args.container, async (name) => {
-      found.set(name, await findContainer(context, "restart", name));
-    });
-    stopContainers(context, [...found.values()], options);
+    const { targets, status } = await chooseContainers(
+      app,
+      "restart",
+      { ...args, all: args.all || args.running, names: args.container },
+      (row) => !args.running || row.status === "running",
+    );
+    await stopContainers(
+      context,
+      targets.map(({ row }) => row).filter((row) => row.auto_remove === 0),
+      options,
+    );
     let failed = false;
-    const restarted = await forEachTarget(io, [...found.keys()], async (name) => {
-      const row = await findContainer(context, "restart", name);
+    const restarted = await forEachTarget(io, targets, async ({ name, row: before }) => {
+      if (before.auto_remove === 1 && (await restartInPlace(context, before, options))) {
+        tell(context, before, "restart");
+        return name;
+      }
+      const row = await findContainer(context, "restart", before.id);
       const spec = specOf(context, row);
       const started = await startDetached(context, row, spec, await sourceOf(app, row, spec));
       failed ||= started !== 0;
-      return started === 0 ? name : undefined;
+      if (started !== 0) return;
+      tell(context, row, "restart", {}, spec);
+      return name;
     });
     return failed ? 1 : status || restarted;
   },

@@ -1,9 +1,18 @@
 import { runContainer } from "../../container";
 import { EngineError } from "../../error";
 import { defineCommand } from "../tree";
-import { attachArgs, consoleSize, parseDetachKeys, requireTerminal } from "./_attach-options";
+import {
+  attachArgs,
+  attachedStreams,
+  consoleSize,
+  descriptorArgs,
+  descriptorsFrom,
+  parseDetachKeys,
+  requireTerminal,
+} from "./_attach-options";
 import { createArgs, specFrom } from "./_create-options";
 import { asEngineFailure } from "./_engine-failure";
+import { imageOptionsFrom } from "./_image-options";
 import { claimCidfile, resolveSource } from "./_source";
 
 export const command = defineCommand({
@@ -34,42 +43,42 @@ export const command = defineCommand({
   },
   args: {
     detach: { type: "boolean", alias: "d", description: "Run in the background and print the id" },
-    attach: {
-      type: "string",
-      alias: "a",
-      multiple: true,
-      valueHint: "STREAM",
-      value: { oneOf: ["stdin", "stdout", "stderr"] },
-      description: "Attach to stdin, stdout or stderr only",
-    },
     ...attachArgs,
+    ...descriptorArgs,
     ...createArgs,
   },
   interspersed: false,
-  async run({ app, args, given }) {
-    if (args.detach && args.attach.length > 0) {
+  async run({ app, args, given }): Promise<number | undefined> {
+    if (args.rmi) return (await import("./_rmi")).runThenRemoveImage(app, args.image, args.detach);
+    const preserveFds = descriptorsFrom(args);
+    if (preserveFds.length > 0 && args.runtime !== "" && args.runtime !== "proa") {
+      const why = "another runtime is not given descriptors";
+      throw new EngineError("unsupported", "preserve descriptors", `with --runtime ${args.runtime}`, why);
+    }
+    const streams = attachedStreams(args.attach);
+    if (args.detach && streams) {
       throw new EngineError("invalid", "run", "--detach and --attach", "conflicting options");
     }
-    const only = (stream: "stdin" | "stdout" | "stderr") =>
-      args.attach.length === 0 || args.attach.includes(stream);
     const attached = args.detach
       ? { stdin: false, stdout: false, stderr: false }
-      : { stdin: args.interactive && only("stdin"), stdout: only("stdout"), stderr: only("stderr") };
+      : (streams ?? { stdin: args.interactive, stdout: true, stderr: true });
     requireTerminal(app.io, args.tty, attached.stdin);
     const detachKeys = parseDetachKeys(args["detach-keys"]);
     const asked = specFrom(args, given, app.env, attached);
     const cidfile = claimCidfile(args.cidfile);
     try {
-      const { source, imageId, spec } = await resolveSource(app, asked, args);
+      const { source, imageId, spec } = await resolveSource(app, asked, imageOptionsFrom(args));
+      if (args.replace) await (await import("./_replace")).removeNamesake(app, args.name);
       const attach = { ...attached, detachKeys, sigProxy: args["sig-proxy"] && !args.tty };
-      await runContainer(
+      return await runContainer(
         app.context,
         { name: args.name ?? "", spec, imageId },
         source,
         {
           attach: args.detach ? null : attach,
-          printId: args.detach,
+          printId: args.detach || !(attached.stdout || attached.stderr),
           consoleSize: args.tty ? consoleSize(app.io) : undefined,
+          preserveFds,
         },
         cidfile.write,
       );

@@ -1,6 +1,6 @@
 import { EngineError } from "../../error";
 import { suggest } from "../suggest";
-import { alignTabs, oneLine, tableOf } from "./table";
+import { alignTabs, oneLine, printableJson, tableOf } from "./table";
 import { type Template, TemplateError } from "./template";
 
 /** A field of a row: what `{{.NAME}}` gives and what stands over its column. */
@@ -9,6 +9,8 @@ export type Field<T> = {
   readonly header: string;
   /** The cell. A function is a method of the template: `{{.Label "key"}}`. */
   readonly value: (row: T, more: { noTrunc: boolean }) => unknown;
+  /** A template may name it, but `json` is without it. */
+  readonly isExtra?: boolean;
 };
 
 export type RowsOptions<T> = {
@@ -59,7 +61,8 @@ export async function formatRows<T>(rows: readonly T[], options: RowsOptions<T>)
       : format;
   const template = await parseFormat(source);
   const names = Object.keys(fields);
-  const body = rows.map((row) => runFormat(template, rowValue(row, fields, more), names));
+  const clean = isTable ? oneLineOf : (value: unknown) => value;
+  const body = rows.map((row) => runFormat(template, rowValue(row, fields, more, clean), names));
   if (!isTable) return lines(body);
   const header = runHeader(template, fields);
   return alignTabs(lines([header, ...body]));
@@ -73,8 +76,9 @@ export async function formatDocuments(
   documents: readonly unknown[],
   format?: string | undefined,
 ): Promise<string> {
-  if (format === undefined || format === "") return `${JSON.stringify(documents, undefined, 4)}\n`;
-  if (format === "json") return `${JSON.stringify(documents)}\n`;
+  if (format === undefined || format === "")
+    return `${printableJson(JSON.stringify(documents, undefined, 4))}\n`;
+  if (format === "json") return `${printableJson(JSON.stringify(documents))}\n`;
   const template = await parseFormat(unescapeTabs(format));
   const { goDocument } = await import("./_go-document");
   return lines(
@@ -83,6 +87,12 @@ export async function formatDocuments(
       return runFormat(template, goDocument(document), names);
     }),
   );
+}
+
+/** A template that prints things one at a time, a line each, as they come. Fields are those of the values themselves. Throws usage. */
+export async function formatter(format: string): Promise<(value: object) => string> {
+  const template = await parseFormat(unescapeTabs(format));
+  return (value) => lines([runFormat(template, value, Object.keys(value))]);
 }
 
 /** A shell leaves `\t` and `\n` in a format as they are: docker reads them as tab and line end. */
@@ -124,13 +134,27 @@ function labelTitle(key: unknown): string {
   return (String(key).split(".").at(-1) ?? "").replace(/[-_]/g, " ");
 }
 
-function rowValue<T>(row: T, fields: Readonly<Record<string, Field<T>>>, more: { noTrunc: boolean }): object {
+/** `clean` is what becomes of each value: one that goes into a table is foreign text in a cell. */
+function rowValue<T>(
+  row: T,
+  fields: Readonly<Record<string, Field<T>>>,
+  more: { noTrunc: boolean },
+  clean: (value: unknown) => unknown,
+): object {
   const value = {};
   for (const [name, field] of Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1))) {
     // Only what a template asks for is worked out.
-    Object.defineProperty(value, name, { enumerable: true, get: () => field.value(row, more) });
+    Object.defineProperty(value, name, {
+      enumerable: field.isExtra !== true,
+      get: () => clean(field.value(row, more)),
+    });
   }
   return value;
+}
+
+function oneLineOf(value: unknown): unknown {
+  if (typeof value === "string") return oneLine(value);
+  return typeof value === "function" ? (...given: unknown[]) => oneLineOf(value(...given)) : value;
 }
 
 function formatError(error: unknown, names: readonly string[]): unknown {

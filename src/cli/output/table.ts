@@ -118,3 +118,10 @@ const control = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 export function oneLine(text: string): string {
   return text.replace(control, (char) => (char === "\t" || char === "\n" ? " " : "�"));
 }
+
+const steering = /[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+/** The same JSON without what steers a terminal and JSON may hold as it is: C1 controls (a CSI among them), changes of direction. */
+export function printableJson(json: string): string {
+  return json.replace(steering, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}

@@ -4,6 +4,7 @@ import { listContainers, selectNetworkDriver } from "../../container";
 import { EngineError, reasonOf } from "../../error";
 import type { HostMappings } from "../../helper";
 import { countImages } from "../../image";
+import { logDrivers } from "../../oci";
 import { selectDriver, zstdVersion } from "../../storage";
 import { documentFlags } from "../_flags";
 import { version } from "../_version";
@@ -95,8 +96,8 @@ async function gather({ context }: App): Promise<Info> {
     Images: countImages(context),
     Driver: selected?.driver.name ?? "unknown",
     DriverStatus: selected === undefined || selected.reason === "" ? [] : [["Reason", selected.reason]],
-    Plugins: { Volume: [], Network: networkModes(), Authorization: null, Log: ["json-file", "none"] },
-    LoggingDriver: "json-file",
+    Plugins: { Volume: [], Network: networkModes(), Authorization: null, Log: [...logDrivers] },
+    LoggingDriver: context.log.driver,
     KernelVersion: release(),
     OperatingSystem: operatingSystem(),
     OSType: "linux",

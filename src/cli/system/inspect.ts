@@ -1,19 +1,23 @@
-import { describeNetwork, findContainer, inspectContainer } from "../../container";
+import { describeNetwork, findContainer, inspectContainer, newestContainer } from "../../container";
 import { EngineError, isNotFound } from "../../error";
 import { findImage, inspectImage } from "../../image";
 import { findNetwork } from "../../network";
-import type { Context } from "../../state";
 import { documentFlags, printDocuments } from "../_flags";
 import type { App } from "../app";
+import { usageError } from "../args";
+import { sizeArg } from "../container/inspect";
 import { defineCommand } from "../tree";
 
-const types = ["container", "image", "network"] as const;
+const types = ["container", "image", "network", "volume", "secret"] as const;
 type Type = (typeof types)[number];
+
+/** podman's word for no choice, and kinds of things that proa has none of. */
+const others = ["all", "pod", "service", "task", "node", "plugin", "config"] as const;
 
 export const command = defineCommand({
   meta: {
-    description: "Show all that is known of containers, images and networks",
-    details: "A name that several things have means the container, then the image, then the network.",
+    description: "Show all that is known of things of any kind",
+    details: `Containers, images, networks, volumes and secrets. A name that several things have means the first of ${types.join(", ")} that has it.`,
     examples: [
       { command: "proa inspect web", does: "a JSON array of one document" },
       { command: "proa inspect -f '{{.State.Pid}}' web", does: "one field of it" },
@@ -25,30 +29,68 @@ export const command = defineCommand({
     type: {
       type: "string",
       valueHint: "TYPE",
-      value: { oneOf: types },
+      value: { oneOf: [...types, ...others] },
       description: "Only things of this type",
     },
-    object: { type: "positional", rest: true, value: "container", description: "Name or id" },
+    size: sizeArg,
+    latest: { type: "boolean", alias: "l", description: "The newest container, in place of names" },
+    object: {
+      type: "positional",
+      rest: true,
+      required: false,
+      value: "container",
+      description: "Name or id",
+    },
   },
-  run({ app, args }) {
-    return printDocuments(app, args.object, args.format, async (name) => documentOf(app, name, args.type));
+  async run({ app, args }) {
+    if (args.latest === args.object.length > 0)
+      throw usageError(args.latest ? "names and --latest cannot be used together" : NO_NAME);
+    let names = args.object;
+    if (args.latest) names = [(await newestContainer(app.context, "inspect")).id];
+    const chosen = args.latest ? "container" : args.type;
+    return printDocuments(app, names, args.format, (name) => documentOf(app, name, chosen, args.size));
   },
 });
 
-const inspectors: Record<Type, (context: Context, name: string) => Promise<unknown> | unknown> = {
-  container: async (context, name) =>
-    inspectContainer(context, await findContainer(context, "inspect", name)),
-  image: (context, name) => inspectImage(context, findImage(context, name)),
-  network: (context, name) => describeNetwork(context, findNetwork(context, "inspect", name), false),
+const NO_NAME = '"proa inspect" requires at least 1 argument: no OBJECT given';
+
+type Inspector = (app: App, name: string, size: boolean) => Promise<unknown> | unknown;
+
+const inspectors: Record<Type, Inspector> = {
+  container: async ({ context }, name, size) =>
+    inspectContainer(context, await findContainer(context, "inspect", name), { size }),
+  image: ({ context }, name) => inspectImage(context, findImage(context, name)),
+  network: ({ context }, name) => describeNetwork(context, findNetwork(context, "inspect", name), false),
+  volume: async ({ context }, name) => {
+    const { findVolume, inspectVolume } = await import("../../volume");
+    return inspectVolume(context, findVolume(context, "inspect", name));
+  },
+  secret: async ({ context }, name) => {
+    const { secretDocument } = await import("../secret/document");
+    const { findSecret } = await import("../../state");
+    return secretDocument(findSecret(context, "inspect", name));
+  },
 };
 
-async function documentOf({ context }: App, name: string, type: Type | undefined): Promise<unknown> {
-  for (const each of type === undefined ? types : [type]) {
+async function documentOf(
+  app: App,
+  name: string,
+  type: Type | (typeof others)[number] | undefined,
+  size: boolean,
+): Promise<unknown> {
+  for (const each of types) {
+    if (type !== undefined && type !== "all" && type !== each) continue;
     try {
-      return await inspectors[each](context, name);
+      return await inspectors[each](app, name, size);
     } catch (error) {
-      if (!isNotFound(error) || type !== undefined) throw error;
+      if (!isMissing(error) || type === each) throw error;
     }
   }
-  throw new EngineError("not-found", "inspect", name, "no such container, image or network", { exitCode: 1 });
+  const what = type === undefined || type === "all" ? "object" : type;
+  throw new EngineError("not-found", "inspect", name, `no such ${what}`, { exitCode: 1 });
+}
+
+/** A name that cannot be an image's is none. */
+function isMissing(error: unknown): boolean {
+  return isNotFound(error) || (error instanceof EngineError && error.code === "invalid");
 }

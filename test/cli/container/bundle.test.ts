@@ -80,6 +80,38 @@ describe.skipIf(missing !== null)("the bundle of a running container", () => {
         "7",
       ],
     ],
+    [
+      [
+        "--privileged",
+        "--pid",
+        "host",
+        "--ipc",
+        "host",
+        "--uts",
+        "host",
+        "--cgroupns",
+        "host",
+        "--umask",
+        "077",
+      ],
+    ],
+    [
+      [
+        "--userns",
+        "keep-id",
+        "--ipc",
+        "none",
+        "--security-opt",
+        "unmask=ALL",
+        "--security-opt",
+        "proc-opts=hidepid=invisible",
+        "--personality",
+        "LINUX32",
+        "--device",
+        "/dev/zero:/dev/nothing",
+      ],
+    ],
+    [["--userns", "auto:size=1500", "-u", "1234:5", "--chrootdirs", "/jail", "--group-add", "keep-groups"]],
   ])("made with %p is valid, and so is its state", async (options) => {
     const id = await detach(place, "web", SLEEP, options);
     const read = (...path: string[]) => JSON.parse(readFileSync(join(...path), "utf8"));
@@ -121,6 +153,34 @@ describe.each(["crun", "runc"])("--runtime %s", (runtime) => {
         "id -u; pwd; echo $A; hostname; echo err >&2; exit 7",
       ]);
       expect(result).toMatchObject({ stdout: "1000\n/tmp\n1\nbox\n", stderr: "err\n", exitCode: 7 });
+    });
+
+    test("ids, masks, devices and namespaces of the host's", async () => {
+      const uid = String(process.getuid?.());
+      const runtimeOptions = ["--runtime", path];
+      const kept = await run(
+        place,
+        [...runtimeOptions, "--userns", "keep-id"],
+        ["sh", "-c", "id -u; stat -c %u /etc/group"],
+      );
+      expect(kept).toMatchObject({ stdout: `${uid}\n0\n`, stderr: "" });
+      const bare = [
+        "--security-opt",
+        "systempaths=unconfined",
+        "--umask",
+        "077",
+        "--device",
+        "/dev/zero:/dev/none",
+      ];
+      const script = "grep -c ' /proc/' /proc/self/mounts; umask; stat -c %t:%T /dev/none";
+      expect((await run(place, [...runtimeOptions, ...bare], ["sh", "-c", script])).stdout).toBe(
+        "0\n0077\n1:5\n",
+      );
+      const hosts = ["--uts", "host", "--ipc", "host"];
+      const name = readFileSync("/proc/sys/kernel/hostname", "utf8");
+      expect((await run(place, [...runtimeOptions, ...hosts], ["hostname"])).stdout).toBe(name);
+      const joined = await run(place, [...runtimeOptions, "--pid", "container:other"], ["true"]);
+      expect(joined.stderr).toContain("cannot have it join one");
     });
 
     test("stdin, binary-safe, to its end", async () => {

@@ -102,6 +102,14 @@ describe.skipIf(missing !== null)("a container", () => {
     await engine.assertNothingLeft();
   });
 
+  test("is not started with a filter that does not end, and one from a pipe is read", async () => {
+    const endless = await run(place, ["--security-opt", "seccomp=/dev/zero"], ["true"]);
+    expect(endless.stderr).toStartWith("Error: seccomp profile: /dev/zero: it is longer than");
+    expect(endless.exitCode).toBe(125);
+    const stdin = JSON.stringify({ defaultAction: "SCMP_ACT_ALLOW" });
+    expect(await shell(place, ["--security-opt", "seccomp=/dev/stdin"], "echo fine", { stdin })).toBe("fine");
+  });
+
   test("cannot make a user namespace, mount, or trace what is not its own, by the filter", async () => {
     expect(
       await shell(

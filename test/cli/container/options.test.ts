@@ -35,9 +35,8 @@ describe.skipIf(missing !== null)("the options of run", () => {
   }
 
   test.each([
-    [["--init"], "unknown flag: --init"],
-    [["--memory", "5m"], "unknown flag: --memory"],
-    [["--gpus=all"], "unknown flag: --gpus"],
+    [["--nosuch"], "unknown flag: --nosuch"],
+    [["--nosuch=5m"], "unknown flag: --nosuch"],
     [["-y", "80"], "unknown shorthand flag: 'y' in -y"],
     [["-itZ"], "unknown shorthand flag: 'Z' in -itZ"],
     [["--"], '"proa run" requires at least 1 argument: no IMAGE given'],
@@ -53,7 +52,7 @@ describe.skipIf(missing !== null)("the options of run", () => {
 
   test.each([
     ["--nmae", "--name"],
-    ["--volumes", "--volume"],
+    ["--volums", "--volume"],
     ["--read-onyl", "--read-only"],
     ["-rm", "--rm"],
   ])("%s brings the hint %s", async (typed, meant) => {
@@ -199,13 +198,13 @@ describe.skipIf(missing !== null)("the options of run", () => {
       "set sysctl: vm.swappiness: it belongs to no namespace, but to the host",
     ],
     [["--security-opt", "nosuch"], "security option: nosuch: unknown option"],
-    [["--log-opt", "max-size=0"], "log option: max-size=0: known: max-size=BYTES, max-file=NUMBER"],
+    [["--log-opt", "max-size=0"], "log option max-size: 0: max-size should be a positive number"],
     [["--tmpfs", "relative"], "tmpfs: relative: the target must be an absolute path"],
     [["-v", "/a:/b:nosuch"], 'volume: /a:/b:nosuch: unknown option "nosuch"'],
     [["-v", "/etc:/a", "--tmpfs", "/a/"], "mount: /a: several mounts have this target"],
     [["-v", "/etc:/"], "mount: /: the root itself cannot be mounted over"],
     [["-w", "/etc/passwd"], "enter working directory: /etc/passwd: not a directory"],
-    [["--tmpfs", "/t:nosuch=1"], "mount: /t: invalid argument (tmpfs: Unknown parameter 'nosuch')"],
+    [["--tmpfs", "/t:nosuch=1"], 'tmpfs: /t:nosuch=1: unknown option "nosuch=1"'],
     [["--runtime", "nosuch"], "runtime: nosuch: no such program in PATH"],
     [["--detach-keys", "ctrl-1"], 'detach keys: ctrl-1: "ctrl-1" is neither a character nor ctrl-X'],
   ])("%p is refused, and leaves nothing", async (options, message) => {

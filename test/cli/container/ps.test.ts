@@ -174,7 +174,7 @@ describe.skipIf(missing !== null)("ps", () => {
       Args: ["1000"],
       State: { Status: "running", Running: true, Paused: false, ExitCode: 0, Error: "" },
       Config: { Cmd: ["sleep", "1000"], Image: place.tiny, Labels: { tier: "front" }, Tty: false },
-      HostConfig: { NetworkMode: "default", AutoRemove: false, Binds: [], ShmSize: 64 << 20 },
+      HostConfig: { NetworkMode: "bridge", AutoRemove: false, Binds: null, ShmSize: 64 << 20 },
     });
     expect(document.State.Pid).toBeGreaterThan(1);
     expect(Date.parse(document.State.StartedAt)).toBeGreaterThanOrEqual(Date.parse(document.Created) - 1000);

@@ -29,10 +29,19 @@ describe.skipIf(missing !== null)("stats", () => {
 
   test("is a table of those that run; -a of all", async () => {
     const [header = "", ...rows] = (await once()).split("\n");
-    expect(header.split(/ {2,}/)).toEqual(["CONTAINER ID", "NAME", "CPU %", "MEM USAGE", "NET I/O", "PIDS"]);
+    expect(header.split(/ {2,}/)).toEqual([
+      "CONTAINER ID",
+      "NAME",
+      "CPU %",
+      "MEM USAGE / LIMIT",
+      "MEM %",
+      "NET I/O",
+      "BLOCK I/O",
+      "PIDS",
+    ]);
     expect(rows.map((row) => row.split(/ {2,}/)[1]).sort()).toEqual(["alone", "busy", "idle"]);
     const all = await once("-a", "--format", "{{.Name}} {{.CPUPerc}} {{.MemUsage}} {{.NetIO}} {{.PIDs}}");
-    expect(all.split("\n")).toContain("made -- -- -- --");
+    expect(all.split("\n")).toContain("made -- -- / -- -- / -- --");
   });
 
   test("tells who works, how many processes there are, and who has no network", async () => {
@@ -40,7 +49,7 @@ describe.skipIf(missing !== null)("stats", () => {
     const of = (name: string): string => lines.find((line) => line.startsWith(`${name} `)) ?? "";
     expect(Number.parseFloat(of("busy").split(" ")[1] ?? "0")).toBeGreaterThan(5);
     expect(Number.parseFloat(of("idle").split(" ")[1] ?? "100")).toBeLessThan(5);
-    expect(of("alone")).toEndWith(" 3 --");
+    expect(of("alone")).toEndWith(" 3 -- / --");
     expect(of("idle")).toMatch(/ 1 \S+B \/ \S+B$/);
   });
 

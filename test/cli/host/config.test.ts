@@ -35,8 +35,18 @@ describe("config.toml", () => {
 
   test("may be empty, and need not be there", async () => {
     expect(await driver("--config", configured(""))).not.toBe("");
-    expect(await driver("--config", "/proc/none")).not.toBe("");
-    expect(await driver("--config", "/etc/passwd")).not.toBe("");
+    expect(
+      await engine.ok(["info", "-f", "{{.Driver}}"], { env: { XDG_CONFIG_HOME: "/proc/none" } }),
+    ).not.toBe("");
+  });
+
+  test("in a directory that was named has to have that directory", async () => {
+    for (const path of ["/proc/none", "/etc/passwd"]) {
+      const result = await engine.proa(["--config", path, "ps"]);
+      expect(result.stdout).toBe("");
+      expect(result.stderr).toBe(`Error: read configuration: ${path}: there is no such directory\n`);
+      expect(result.exitCode).toBe(125);
+    }
   });
 
   test.each([

@@ -38,6 +38,24 @@ describe.each(DRIVERS)("%s:", (driver) => {
   const proa = (...args: string[]) => engine.ok(["--storage-driver", driver, ...args]);
   const missing = driver === "fuse-overlayfs" && Bun.which("fuse-overlayfs") === null;
 
+  test.skipIf(missing)("a layer that hides everything below it", async () => {
+    const below = await makeLayer({ lost: "x", "etc/": "", "etc/passwd": "below:x:7:7::/:\n" });
+    const image = await makeImage({ layers: [below, { ".wh..wh..opq": "" }, await tinyLayer()], config });
+    const name = registry.addImage(`hidden-${driver}`, "v1", image);
+    await proa("pull", "-q", name);
+    expect(
+      await proa(
+        "run",
+        "--rm",
+        name,
+        "sh",
+        "-c",
+        "ls -d /lost /bin 2>/dev/null; grep -c below /etc/passwd; true",
+      ),
+    ).toBe("/bin\n0");
+    await proa("rmi", "-f", name);
+  });
+
   test.skipIf(missing)("whiteouts, opaque directories, and what comes back above them", async () => {
     const image = await makeImage({
       layers: [

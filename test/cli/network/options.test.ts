@@ -56,7 +56,7 @@ describe.skipIf(missing !== null)("network options", () => {
       [["--ip6", "nope"], "ip6: nope: it is not an IPv6 address"],
       [["--mac-address", "03:00:00:00:00:01"], "it is that of a group: its first byte is odd"],
       [["--network-alias", "-a"], 'network alias: "-a": it is no name of a host'],
-      [["--link", "db"], "link: db: containers of a network find each other by their names"],
+      [["--link", "db"], "link: db: no such container"],
       [["--dns", "resolver"], "dns: resolver: it is not an IP address"],
       [["--dns-search", "a b"], 'dns search: "a b": it is no domain'],
       [["--dns-option", "ndots: 3"], 'dns option: "ndots: 3": expected NAME or NAME:NUMBER'],

@@ -201,7 +201,9 @@ describe.skipIf(netMissing !== null)(`tcp with few descriptors${why}`, () => {
     expect(cpu() - before).toBeLessThan(0.3);
     many.kill("SIGKILL");
     await engine.ok(["exec", "caller", "busybox", "killall", "-9", "python3"]);
-    expect(await inside<unknown>(engine, "caller", peer("client", HOST[4], Number(first), "many 20"))).toBe(20);
+    expect(await inside<unknown>(engine, "caller", peer("client", HOST[4], Number(first), "many 20"))).toBe(
+      20,
+    );
     child.kill();
     await removeAll(place);
   });

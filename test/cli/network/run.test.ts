@@ -26,7 +26,7 @@ describe.skipIf(missing !== null)("run on networks", () => {
       "ip -o addr show eth0 scope global | awk '{print $3}'; ip route | grep -c ^default; ip -6 route | grep -c ^default";
     expect(await shell(place, [], script)).toBe("inet\ninet6\n1\n1");
     await detach("web");
-    expect(await inspect(place, "web", "{{.HostConfig.NetworkMode}}")).toBe("default");
+    expect(await inspect(place, "web", "{{.HostConfig.NetworkMode}}")).toBe("bridge");
     expect(await connectedTo("proa")).toEqual(["web"]);
     expect(await engine.ok(["ps", "--format", "{{.Networks}}"])).toBe("proa");
     expect(await engine.ok(["ps", "-q", "--filter", "network=bridge"])).toBe(await engine.ok(["ps", "-q"]));

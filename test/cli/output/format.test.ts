@@ -60,6 +60,15 @@ describe("formatRows()", () => {
     );
   });
 
+  test("leaves nothing of a foreign text in a table that steers a terminal or forges a row; a template without one is for programs", async () => {
+    const row = { id: "1", name: "a\u001b[2Jb\nc", labels: { k: "v\u202ew" } };
+    const all = (template: string) => formatRows([row], { ...base, format: template });
+    expect(await all('table {{.Names}}\t{{.Labels}}\t{{.Label "k"}}')).toEndWith(
+      "a�[2Jb c   k=v�w     v�w\n",
+    );
+    expect(await all("{{.Names}}")).toBe(`${row.name}\n`);
+  });
+
   test("names a field that was probably meant", () => {
     const run = format({ format: "{{.Name}}" });
     expect(run).rejects.toMatchObject({
@@ -86,6 +95,15 @@ describe("formatDocuments()", () => {
     expect(await formatDocuments([{ Id: "x" }])).toBe('[\n    {\n        "Id": "x"\n    }\n]\n');
     expect(await formatDocuments([{ Id: "x" }], "json")).toBe('[{"Id":"x"}]\n');
     expect(await formatDocuments([])).toBe("[]\n");
+  });
+
+  test("escapes what JSON need not, but a terminal may heed", async () => {
+    const document = { Name: "a\u009b2J\u202e\u007f\u2028é漢" };
+    for (const format of [undefined, "json", "{{json .}}"]) {
+      const text = await formatDocuments([document], format);
+      expect(text).toContain('"a\\u009b2J\\u202e\\u007f\\u2028é漢"');
+      expect([JSON.parse(text)].flat()).toEqual([document]);
+    }
   });
 
   test("knows which of the fields are maps, and which lists may be null", async () => {

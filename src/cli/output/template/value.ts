@@ -1,3 +1,4 @@
+import { printableJson } from "../table";
 import { quote } from "./literal";
 
 /**
@@ -89,7 +90,7 @@ export function exponent(text: string): string {
 
 /** A value as JSON, the way Go's encoder writes it without HTML escapes: keys of maps sorted, those of structs in order. */
 export function toJson(value: Value, indent?: number): string {
-  return JSON.stringify(plain(value), undefined, indent) ?? "null";
+  return printableJson(JSON.stringify(plain(value), undefined, indent) ?? "null");
 }
 
 function plain(value: Value): unknown {
@@ -102,5 +103,9 @@ function plain(value: Value): unknown {
     );
     return Object.fromEntries(fields.map(([key, each]) => [key, plain(each)]));
   }
-  return value;
+  return typeof value === "bigint" ? raw(value) : value;
 }
+
+/** A number of more digits than JavaScript's hold. */
+const raw = (value: bigint): unknown =>
+  (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(String(value));

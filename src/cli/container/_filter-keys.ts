@@ -1,0 +1,23 @@
+/** The keys of `--filter` for containers; what they mean is loaded only where one is given. */
+export const CONTAINER_FILTERS = [
+  "ancestor",
+  "before",
+  "command",
+  "exited",
+  "expose",
+  "health",
+  "id",
+  "is-task",
+  "isolation",
+  "label",
+  "label!",
+  "name",
+  "network",
+  "pod",
+  "publish",
+  "restart-policy",
+  "since",
+  "status",
+  "until",
+  "volume",
+];

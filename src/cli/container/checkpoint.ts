@@ -1,0 +1,15 @@
+import { defineCommand } from "../tree";
+import { checkpointArgs, noCheckpoints } from "./_checkpoint";
+
+export const command = defineCommand({
+  meta: {
+    description: "Refused: containers cannot be checkpointed",
+    details: "It is answered with what is missing.",
+    exitStatuses: [{ status: "1", meaning: "Always." }],
+    seeAlso: ["proa-commit(1)", "proa-export(1)"],
+  },
+  args: checkpointArgs,
+  run({ args }) {
+    throw noCheckpoints("checkpoint", args.container.join(" "));
+  },
+});
