@@ -106,7 +106,7 @@ describe.skipIf(missing !== null)("--init", () => {
       rows: 17,
     });
     await pty.waitFor("> ");
-    pty.write("stty size; sleep 1000\n");
+    pty.write("sh -c 'stty size; exec sleep 1000'\n"); // one job: between two the key would be nobody's
     await pty.waitFor("17 61");
     pty.write("\x03");
     await pty.waitFor("> ");
