@@ -157,7 +157,12 @@ function tellLinkers(context: Context, id: string): void {
   for (const row of links().linkers(context, id)) {
     const endpoints = endpointsOf(context, row.id);
     const { hosts } = hostFiles(context, row.id, row.name, specOf(context, row), endpoints);
-    writeHostFiles(containerDirectory(context, row.id), { hosts });
+    const directory = containerDirectory(context, row.id);
+    try {
+      writeHostFiles(directory, { hosts });
+    } catch (error) {
+      if (existsSync(join(directory, "hosts"))) throw error; // else it has ended since, and went with --rm
+    }
   }
 }
 

@@ -26,10 +26,12 @@ export async function findContainer(
   return row;
 }
 
-/** The container that was created last. Throws `not-found`. */
+/** The container that was created last and is still there. Throws `not-found`. */
 export async function newestContainer(context: Context, what: string): Promise<ContainerRow> {
-  const [row] = allContainers(context.db());
-  if (row) return findContainer(context, what, row.id);
+  for (const row of allContainers(context.db())) {
+    const settled = await settle(context, row);
+    if (settled) return settled; // else it has ended, and went with --rm
+  }
   throw new EngineError("not-found", what, "--latest", "there are no containers", { exitCode: 1 });
 }
 

@@ -95,8 +95,8 @@ function readSome(what: string, path: string): Uint8Array {
   return all;
 }
 
-/** As it is given, "" for none. Throws `invalid` for a relative one. */
-export function absoluteDirectory(path: string | undefined): string {
-  if (path === undefined || path.startsWith("/")) return path ?? "";
+/** As it is given, "" for none, as for an empty one. Throws `invalid` for a relative one. */
+export function absoluteDirectory(path = ""): string {
+  if (path === "" || path.startsWith("/")) return path;
   throw new EngineError("invalid", "working directory", path, "it must be an absolute path");
 }

@@ -1,5 +1,6 @@
 /** `run --rmi`: the image goes with the container. */
 import { constants } from "node:os";
+import { listContainers } from "../../container";
 import { EngineError } from "../../error";
 import { lookUpImage, removeImage } from "../../image";
 import type { App } from "../app";
@@ -38,6 +39,7 @@ export async function runThenRemoveImage(app: App, image: string, isDetached: bo
 }
 
 async function removeUnused(app: App, image: string): Promise<void> {
+  await listContainers(app.context, false); // the one that has just ended holds no image
   try {
     await removeImage(app.context, image, { isForced: false });
   } catch (error) {

@@ -1,8 +1,8 @@
 /** Which containers a command is for: those that are named, or podman's ways of choosing them. */
 import { readFileSync } from "node:fs";
-import { findContainer } from "../../container";
+import { findContainer, newestContainer } from "../../container";
 import { EngineError, isNotFound } from "../../error";
-import { allContainers, type ContainerRow } from "../../state";
+import type { ContainerRow } from "../../state";
 import type { App } from "../app";
 import { usageError } from "../args";
 import { forEachTarget } from "../report";
@@ -113,10 +113,8 @@ function named(row: ContainerRow): Target {
 }
 
 /** The container that was created last. Throws `not-found`. */
-export async function newest(app: App, what: string): Promise<ContainerRow> {
-  const [row] = allContainers(app.context.db());
-  if (row) return findContainer(app.context, what, row.id);
-  throw new EngineError("not-found", what, "--latest", "there are no containers", { exitCode: 1 });
+export function newest(app: App, what: string): Promise<ContainerRow> {
+  return newestContainer(app.context, what);
 }
 
 async function matching(app: App, texts: readonly string[]): Promise<ContainerRow[]> {

@@ -1,6 +1,8 @@
 import { closeSync, openSync, renameSync, rmSync } from "node:fs";
 import { EngineError } from "../../error";
+import { isBrokenPipe } from "../../helper";
 import { exportVolume, findVolume } from "../../volume";
+import { BrokenPipe } from "../io";
 import { defineCommand } from "../tree";
 
 export const command = defineCommand({
@@ -33,7 +35,11 @@ export const command = defineCommand({
             hint: "use --output FILE, or a pipe",
           },
         );
-      exportVolume(context, volume, 1);
+      try {
+        exportVolume(context, volume, 1);
+      } catch (error) {
+        throw isBrokenPipe(error) ? new BrokenPipe() : error;
+      }
       return;
     }
     const temporary = `${path}.${process.pid}`;

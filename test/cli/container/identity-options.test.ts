@@ -122,6 +122,13 @@ describe.skipIf(missing !== null)("run", () => {
     await engine.ok(["network", "rm", "back"]);
   });
 
+  test("--link of a container that went with --rm does not keep the other from starting", async () => {
+    await detach(place, "server", SLEEP);
+    expect((await run(place, ["--link", "server:db"], ["true"])).exitCode).toBe(0);
+    await engine.ok(["restart", "-t", "0", "server"]);
+    expect(await inspect(place, "server", "{{.State.Status}}")).toBe("running");
+  });
+
   test("--link follows a container that is renamed, needs one that runs, and a network that both have", async () => {
     await detach(place, "server");
     await engine.ok([
@@ -181,6 +188,12 @@ describe.skipIf(missing !== null)("run", () => {
     expect(Config.StopSignal).toBeUndefined();
   });
 
+  test("an empty --workdir is none, for run and for exec", async () => {
+    expect(await shell(place, ["-w", ""], "pwd")).toBe("/");
+    await detach(place, "at", SLEEP, ["-w", "/etc"]);
+    expect(await engine.ok(["exec", "-w", "", "at", "pwd"])).toBe("/etc");
+  });
+
   test("--preserve-fds and --preserve-fd pass open files on, and no other", async () => {
     const script = 'exec 3</etc/hostname 4</etc/passwd 5</etc/group; exec "$@"';
     const fds = async (...options: string[]) => {
@@ -217,6 +230,12 @@ describe.skipIf(missing !== null)("run", () => {
     expect((await engine.proa(["run", "--rmi", "hello"])).exitCode).toBe(0);
     expect(await engine.ok(["images", "-q", "hello"])).toBe("");
     await engine.ok(["create", "--name", "holder", place.tiny]);
+    await engine.ok(["commit", "holder", "once:1"]);
+    expect(await engine.proa(["run", "--rm", "--rmi", "once:1", "sh", "-c", "exit 7"])).toMatchObject({
+      stderr: "",
+      exitCode: 7,
+    });
+    expect(await engine.ok(["images", "-q", "once"])).toBe("");
     const kept = await engine.proa(["run", "--rmi", place.tiny, "sh", "-c", "exit 9"]);
     expect(kept.exitCode).toBe(9);
     expect(kept.stderr).toContain("Warning: the image stays: ");

@@ -327,6 +327,17 @@ describe.skipIf(missing !== null)("restart policies", () => {
       await restarted(id);
     });
 
+    test("a limit that this host does not keep is refused with the reason, and nothing is changed", async () => {
+      await engine.ok(["create", "--name", "web", place.tiny, ...SLEEP]);
+      const refused = await engine.proa(["update", "-m", "64m", "--restart", "always", "web"]);
+      expect(refused.stderr).toMatch(/^Error: update: --memory: .*(control groups|is not delegated)/);
+      expect(refused.stdout).toBe("");
+      expect(refused.exitCode).toBe(1);
+      expect(await inspect(place, "web", "{{.HostConfig.RestartPolicy.Name}}")).toBe("no");
+      const wrong = await engine.proa(["update", "--cpus", "many", "web"]);
+      expect(wrong.stderr).toStartWith("Error: cpus: many: expected a number such as 1.5");
+    });
+
     test("of several does those that are there, and prints each", async () => {
       await detach(place, "web");
       const result = await engine.proa(["update", "--restart", "always", "web", "nothing"]);

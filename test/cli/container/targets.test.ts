@@ -28,6 +28,7 @@ describe.skipIf(missing !== null)("the containers of stop, kill and restart", ()
   test("--latest is the one that was created last", async () => {
     await detach(place, "old");
     const id = await detach(place, "new");
+    await engine.ok(["run", "--rm", place.tiny, "true"]); // and is gone again
     expect(await engine.ok(["stop", ...quick, "-l"])).toBe(id);
     expect(await names()).toEqual(["old"]);
     expect(await engine.ok(["restart", ...quick, "--latest"])).toBe(id);

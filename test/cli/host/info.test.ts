@@ -124,7 +124,7 @@ describe("proa info", () => {
   });
 
   test("--config names another directory of configuration", async () => {
-    expect(await engine.ok(["--config", "/somewhere", "info", "-f", "{{.Proa.Config}}"])).toBe("/somewhere");
+    expect(await engine.ok(["--config", "/usr", "info", "-f", "{{.Proa.Config}}"])).toBe("/usr");
   });
 
   test("a driver that does not exist is refused with those that do", async () => {

@@ -129,7 +129,7 @@ describe("inspect", () => {
     const none = await engine.proa(["inspect", "--type", "container", name]);
     expect(none.stderr).toContain("no such container");
     const neither = await engine.proa(["inspect", "neither"]);
-    expect(neither.stderr).toBe("Error: inspect: neither: no such container, image or network\n");
+    expect(neither.stderr).toBe("Error: inspect: neither: no such object\n");
     expect(neither.exitCode).toBe(1);
     await engine.ok(["rm", "both"]);
   });

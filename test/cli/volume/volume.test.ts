@@ -265,6 +265,16 @@ describe.skipIf(missing !== null)("volume", () => {
       expect(await sh(place, place.tiny, ["-v", "piped:/x"], "cat /x/file")).toBe("from the image");
     });
 
+    test("a reader of the archive that has gone is no error, as with cp and export", async () => {
+      await sh(place, place.tiny, ["-v", "much:/x"], "head -c 5000000 /dev/zero >/x/f");
+      const child = engine.start(["volume", "export", "much"]);
+      const reader = child.stdout.getReader();
+      await reader.read();
+      await reader.cancel();
+      expect(await new Response(child.stderr).text()).toBe("");
+      expect(await child.exited).toBe(0);
+    });
+
     test("an archive cannot write outside of the volume, and a broken one is refused", async () => {
       const { tarOf } = await import("../../harness");
       await engine.ok(["volume", "create", "safe"]);
