@@ -36,7 +36,8 @@ export function attachToContainer(context: Context, row: ContainerRow, attach: A
   becomeHelper(context.paths.cache, "attach", {
     proa: ownExecutable(),
     runDir,
-    attach: { ...attach, stdin: attach.stdin && OpenStdin },
+    // of a container with a terminal keys alone go to it, as docker has it: what ends the client ends only that
+    attach: { ...attach, stdin: attach.stdin && OpenStdin, sigProxy: attach.sigProxy && !terminal },
     terminal,
   });
 }

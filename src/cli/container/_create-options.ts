@@ -39,7 +39,7 @@ export const createArgs = {
     type: "string",
     valueHint: "COMMAND",
     description: "Replace the image's entrypoint",
-    details: "An empty value clears it.",
+    details: "An empty value clears it. A JSON array is the program with its first arguments.",
   },
   interactive: { type: "boolean", alias: "i", description: "Keep stdin open" },
   tty: { type: "boolean", alias: "t", description: "Give the container a terminal" },
@@ -94,6 +94,19 @@ export const createArgs = {
 
 export type CreateValues = Values<typeof createArgs>;
 
+/** One program, or as podman has it a JSON array of the program and its first arguments; "" is none. */
+function entrypointFrom(text: string): string[] {
+  if (text === "") return [];
+  if (!text.startsWith("[")) return [text];
+  try {
+    const words: unknown = JSON.parse(text);
+    if (Array.isArray(words) && words.every((word) => typeof word === "string")) return words;
+  } catch {
+    // it is the name of a program then
+  }
+  return [text];
+}
+
 /** The spec that the options ask for; what the image decides stays null or empty. Throws `invalid`, `unsupported`. */
 export function specFrom(
   args: CreateValues,
@@ -123,7 +136,7 @@ export function specFrom(
     StdinOnce: args.interactive && attached.stdin,
     Env: ownEnvironmentFrom(args, env),
     environmentRules: environmentRulesFrom(args, env),
-    Entrypoint: given.has("entrypoint") ? [args.entrypoint ?? ""].filter(Boolean) : null,
+    Entrypoint: given.has("entrypoint") ? entrypointFrom(args.entrypoint ?? "") : null,
     Cmd: args.command,
     Image: args.image,
     WorkingDir: absoluteDirectory(args.workdir),

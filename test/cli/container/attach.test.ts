@@ -291,6 +291,25 @@ describe.skipIf(missing !== null)("attach without a terminal", () => {
     await printed(place, "web", "end");
   });
 
+  test("--no-stdin beside a container with a terminal is left by Ctrl-C, and the container goes on", async () => {
+    await engine.ok([
+      "run",
+      "-dit",
+      "--name",
+      "screen",
+      place.tiny,
+      "sh",
+      "-c",
+      "while :; do echo here; sleep 0.1; done",
+    ]);
+    const pty = engine.pty(["attach", "--no-stdin", "screen"]);
+    await pty.waitFor("here");
+    pty.write("\x03");
+    expect(await pty.exited).not.toBe(0);
+    expect(await engine.ok(["inspect", "-f", "{{.State.Running}}", "screen"])).toBe("true");
+    await engine.ok(["rm", "-f", "screen"]);
+  });
+
   test("--no-stdin takes no part in the input, signals are passed on unless --sig-proxy=false", async () => {
     await detach(place, "web", [
       "sh",

@@ -128,6 +128,8 @@ describe.skipIf(missing !== null)("the options of run", () => {
   test("--entrypoint drops the image's command with its entrypoint, and an empty one clears both", async () => {
     const image = await imageWithDefaults();
     expect((await engine.proa(["run", "--rm", "--entrypoint", "pwd", image])).stdout).toBe("/home/app\n");
+    const array = ["--entrypoint", '["echo", "two words"]'];
+    expect((await engine.proa(["run", "--rm", ...array, image, "end"])).stdout).toBe("two words end\n");
     expect((await engine.proa(["run", "--rm", "--entrypoint", "", image, "echo", "bare"])).stdout).toBe(
       "bare\n",
     );

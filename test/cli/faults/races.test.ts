@@ -14,7 +14,7 @@ describe.skipIf(missing !== null)("many at once", () => {
   const { engine } = place;
 
   test("sixty containers started at once all run, are seen, and go at once", async () => {
-    const COUNT = 60;
+    const COUNT = 200;
     const started = await Promise.all(
       Array.from({ length: COUNT }, (_, i) =>
         engine.proa(["run", "-d", "--name", `many${i}`, place.tiny, ...SLEEP], { timeoutMs: 58_000 }),
