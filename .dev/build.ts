@@ -57,6 +57,7 @@ function inputsDigest(): string {
     "tsconfig.json",
     ".dev/build.ts",
     ".dev/faces.ts",
+    ".dev/words.ts",
     ".dev/addon.mk",
   ];
   for (const file of inputs.flatMap((input) => [...filesBelow(join(root, input))])) {

@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { wordsOf } from "./words";
 
 const IMPORT = /^import (?!type )\{([^}]*)\} from "(\.[^"]*|node:[a-z]*)";$/gm;
 const SINGLE_IMPORT = /import (?!type )\{([^}]*)\} from "([./][^"]*)";/g;
@@ -142,12 +143,16 @@ export function throughFaces(source: string): Bun.BunPlugin {
   return {
     name: "through faces",
     setup(build) {
+      const words = wordsOf(join(source, "cli"));
       build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
         const text = readFileSync(path, "utf8");
         if (!path.startsWith(`${source}/`)) return { contents: text, loader: "ts" };
-        const contents = text.replace(IMPORT, (statement, names, specifier) =>
-          behindFace(source, path, statement, names, specifier),
-        );
+        if (path === join(source, "cli/words.ts")) return { contents: words.module, loader: "ts" };
+        const contents = words
+          .numbered(path, text)
+          .replace(IMPORT, (statement, names, specifier) =>
+            behindFace(source, path, statement, names, specifier),
+          );
         return { contents: throughGroups(source, path, contents), loader: "ts" };
       });
       build.onResolve({ filter: /^group:/ }, ({ path }) => ({ path, namespace: "group" }));

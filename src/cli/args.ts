@@ -20,23 +20,46 @@ export function usageError(text: string, hint?: string): EngineError {
 
 type Flag = { key: string; arg: FlagArg };
 
-/** The flags of a definition, by all their names. */
-export type FlagIndex = { long: Map<string, Flag>; short: Map<string, Flag> };
+/** The flags of a definition, found by their names. */
+export type FlagIndex = {
+  long(name: string): Flag | undefined;
+  short(letter: string): Flag | undefined;
+  /** The names that are shown. */
+  names(): string[];
+};
 
-/** Index the flags of `args`; of `behind` those whose names `args` leaves free. */
+/**
+ * Find the flags of `args`; of `behind` those whose names `args` leaves free. Nothing is indexed: of the 170 flags of `run` a command line has
+ * a few, and a map of them all costs 0.3 ms.
+ */
 export function indexFlags(args: Args, behind: Args = {}): FlagIndex {
-  const index: FlagIndex = { long: new Map(), short: new Map() };
-  for (const source of [args, behind]) {
-    for (const [key, arg] of Object.entries(source)) {
-      if (arg.type === "positional") continue;
-      const flag = { key, arg };
-      for (const name of [key, ...(arg.hiddenNames ?? [])]) {
-        if (!index.long.has(name)) index.long.set(name, flag);
+  const sources = [args, behind];
+  const find = (isMeant: (arg: FlagArg) => boolean | undefined): Flag | undefined => {
+    for (const source of sources) {
+      for (const key in source) {
+        const arg = source[key];
+        if (arg !== undefined && arg.type !== "positional" && isMeant(arg)) return { key, arg };
       }
-      if (arg.alias !== undefined && !index.short.has(arg.alias)) index.short.set(arg.alias, flag);
     }
-  }
-  return index;
+    return undefined;
+  };
+  return {
+    long: (name) => {
+      for (const source of sources) {
+        const arg = Object.hasOwn(source, name) ? source[name] : undefined;
+        if (arg !== undefined && arg.type !== "positional") return { key: name, arg };
+      }
+      return find((arg) => arg.hiddenNames?.includes(name));
+    },
+    short: (letter) => find((arg) => arg.alias === letter),
+    names: () =>
+      sources.flatMap((source) =>
+        Object.keys(source).filter((key) => {
+          const arg = source[key];
+          return arg !== undefined && arg.type !== "positional" && arg.hidden !== true;
+        }),
+      ),
+  };
 }
 
 type Raw = boolean | number | string;
@@ -78,7 +101,7 @@ function readLong(word: string, next: string | undefined, index: FlagIndex, read
   const equals = word.indexOf("=");
   const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
   if (name === "" || name.startsWith("-")) throw usageError(`bad flag syntax: ${word}`);
-  const flag = index.long.get(name);
+  const flag = index.long(name);
   if (flag === undefined) {
     if (name === "help") {
       reading.help = true;
@@ -86,7 +109,7 @@ function readLong(word: string, next: string | undefined, index: FlagIndex, read
     }
     throw usageError(
       `unknown flag: --${name}`,
-      didYouMean(name, shownNames(index), (found) => `--${found}`),
+      didYouMean(name, new Set(["help", ...index.names()]), (found) => `--${found}`),
     );
   }
   if (equals >= 0) {
@@ -108,7 +131,7 @@ function readShort(word: string, next: string | undefined, index: FlagIndex, rea
   let rest = word.slice(1);
   while (rest !== "") {
     const letter = String.fromCodePoint(rest.codePointAt(0) ?? 0);
-    const flag = index.short.get(letter);
+    const flag = index.short(letter);
     if (flag === undefined) {
       if (letter === "h") {
         reading.help = true;
@@ -141,15 +164,7 @@ function readShort(word: string, next: string | undefined, index: FlagIndex, rea
 /** `-name x`, written with one dash: the long flag was meant. */
 function oneDashHint(word: string, index: FlagIndex): string | undefined {
   const name = word.slice(1).split("=", 1)[0] ?? "";
-  return index.long.has(name) ? `did you mean --${name}?` : undefined;
-}
-
-function shownNames(index: FlagIndex): string[] {
-  const names = ["help"];
-  for (const [name, flag] of index.long) {
-    if (name === flag.key && flag.arg.hidden !== true) names.push(name);
-  }
-  return names;
+  return index.long(name) ? `did you mean --${name}?` : undefined;
 }
 
 function needsHint({ key, arg }: Flag): string | undefined {
@@ -236,7 +251,12 @@ export function readArgs<const A extends Args, const G extends Args = Record<nev
   const values: Record<string, unknown> = {};
   const behindValues: Record<string, unknown> = {};
   const given = new Set<string>();
-  for (const [key, arg] of Object.entries(definition.args)) values[key] = absentValue(arg);
+  const positionals: [string, PositionalArg][] = [];
+  for (const key in definition.args) {
+    const arg = definition.args[key] as Arg;
+    values[key] = absentValue(arg);
+    if (arg.type === "positional") positionals.push([key, arg]);
+  }
   for (const { flag, value } of raw.flags) {
     const own = definition.args[flag.key] === flag.arg;
     const target = own ? values : behindValues;
@@ -247,7 +267,7 @@ export function readArgs<const A extends Args, const G extends Args = Record<nev
       target[flag.key] = value;
     }
   }
-  if (!raw.help) namePositionals(definition.args, raw.positionals, typed, values, given);
+  if (!raw.help) namePositionals(positionals, raw.positionals, typed, values, given);
   return {
     args: values as Values<A>,
     given,
@@ -277,13 +297,12 @@ export function positionalsOf(args: Args): [string, PositionalArg][] {
 }
 
 function namePositionals(
-  args: Args,
+  wanted: [string, PositionalArg][],
   words: readonly string[],
   typed: string,
   values: Record<string, unknown>,
   given: Set<string>,
 ): void {
-  const wanted = positionalsOf(args);
   let at = 0;
   for (const [key, arg] of wanted) {
     if (at >= words.length) {

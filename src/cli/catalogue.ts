@@ -17,7 +17,22 @@ export function shownName({ path, aliases }: CommandEntry): string {
 
 export async function loadCommand(entry: CommandEntry): Promise<Loaded> {
   const { command } = await entry.load();
-  return { entry, definition: command, name: shownName(entry) };
+  const { words } = await import("./words");
+  const definition = words.length === 0 ? command : spelledOut(command, words);
+  return { entry, definition, name: shownName(entry) };
+}
+
+const TEXTS = new Set(["description", "details", "does", "meaning"]);
+
+/** A definition with texts in place of their numbers. */
+function spelledOut<T>(value: T, words: readonly string[]): T {
+  if (Array.isArray(value)) return value.map((each) => spelledOut(each, words)) as T;
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).map(([key, each]) => [
+    key,
+    typeof each === "number" && TEXTS.has(key) ? words[each] : spelledOut(each, words),
+  ]);
+  return Object.fromEntries(entries);
 }
 
 /** Every command that is not hidden, in the order of the table. */

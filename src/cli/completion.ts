@@ -1,5 +1,5 @@
 import type { App } from "./app";
-import { indexFlags, positionalsOf } from "./args";
+import { type FlagIndex, indexFlags, positionalsOf } from "./args";
 import { loadCommand, loadCommands, nameBelow, shownFlags, shownName, usedNouns } from "./catalogue";
 import { commands } from "./commands";
 import { findCommand } from "./find";
@@ -136,7 +136,7 @@ async function completeFlag(
 ): Promise<Completion> {
   const equals = word.indexOf("=");
   if (!word.startsWith("--") || equals < 0) return flagNames(args, word);
-  const flag = indexFlags(args).long.get(word.slice(2, equals))?.arg;
+  const flag = indexFlags(args).long(word.slice(2, equals))?.arg;
   if (flag === undefined) return nothing;
   const head = word.slice(0, equals + 1);
   const kind = flag.type === "boolean" ? ({ oneOf: ["true", "false"] } as const) : flag.value;
@@ -162,7 +162,7 @@ function walk(args: Args, words: readonly string[], interspersed: boolean): Walk
     } else if (word === "--") {
       return { ...state, positionals: [...state.positionals, ...words.slice(at + 1)], ended: true };
     } else if (word.length > 1 && word.startsWith("-")) {
-      state.pending = awaiting(word, index.long, index.short);
+      state.pending = awaiting(word, index);
     } else if (interspersed) {
       state.positionals.push(word);
     } else {
@@ -172,13 +172,12 @@ function walk(args: Args, words: readonly string[], interspersed: boolean): Walk
   return state;
 }
 
-type Named = ReadonlyMap<string, { arg: FlagArg }>;
-
 /** The flag in `word` that needs the next word as its value. */
-function awaiting(word: string, long: Named, short: Named): Walk["pending"] {
-  if (word.startsWith("--")) return needsValue(word.includes("=") ? undefined : long.get(word.slice(2))?.arg);
+function awaiting(word: string, index: FlagIndex): Walk["pending"] {
+  if (word.startsWith("--"))
+    return needsValue(word.includes("=") ? undefined : index.long(word.slice(2))?.arg);
   for (let at = 1; at < word.length; at++) {
-    const arg = short.get(word.charAt(at))?.arg;
+    const arg = index.short(word.charAt(at))?.arg;
     const pending = needsValue(arg);
     if (pending !== undefined) return at === word.length - 1 ? pending : undefined; // else the rest is its value
   }

@@ -1,4 +1,5 @@
 /** The environment of a new container: what is given, what is taken from here, and what is taken away. */
+import { existsSync, readFileSync } from "node:fs";
 import type { EnvironmentRules } from "../../container";
 import { EngineError } from "../../error";
 import type { Args, Values } from "../tree";
@@ -108,7 +109,7 @@ function proxiesFrom(env: HostEnvironment): string[] {
 function dockerProxies(env: HostEnvironment): string[] {
   const directory = env.DOCKER_CONFIG || (env.HOME ? `${env.HOME}/.docker` : "");
   if (directory === "") return [];
-  const { readFileSync } = require("node:fs") as typeof import("node:fs");
+  if (!existsSync(`${directory}/config.json`)) return []; // as nearly always
   let proxies: Record<string, unknown>;
   try {
     const text = readFileSync(`${directory}/config.json`, "utf8");
