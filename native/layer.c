@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 
 #include "request.h"
@@ -28,14 +29,42 @@ struct layer {
 	pid_t caller;
 };
 
+#define RESERVE_MAX (64ULL << 20) /* bytes left to everybody else on the disk */
+
+/* The stream, and how much of it there may be: what does not fit on the disk is refused before the disk is full. */
+struct bounded {
+	struct stream *stream;
+	uint64_t taken, limit, free;
+};
+
+static void find_limit(struct bounded *source, int target)
+{
+	struct statvfs fs;
+	uint64_t reserve;
+
+	source->limit = source->free = UINT64_MAX;
+	if (fstatvfs(target, &fs) < 0 || fs.f_blocks == 0) /* a file system that does not tell */
+		return;
+	source->free = (uint64_t)fs.f_bavail * fs.f_frsize;
+	reserve = source->free / 16 < RESERVE_MAX ? source->free / 16 : RESERVE_MAX;
+	source->limit = source->free - reserve;
+}
+
 static ssize_t peek(void *data, size_t want, const uint8_t **at, struct err *err)
 {
-	return stream_peek(data, want, at, err);
+	struct bounded *source = data;
+
+	if (source->taken > source->limit)
+		return err_setf(err, ENOSPC, "unpack", "layer", "it holds more than the %llu bytes that are free", (unsigned long long)source->free);
+	return stream_peek(source->stream, want, at, err);
 }
 
 static void skip(void *data, size_t n)
 {
-	stream_skip(data, n);
+	struct bounded *source = data;
+
+	source->taken += n;
+	stream_skip(source->stream, n);
 }
 
 struct outcome {
@@ -71,24 +100,25 @@ static int apply(const struct layer *layer, struct outcome *outcome, struct err 
 		.target = layer->target, .overlay = layer->overlay, .maps = &layer->maps,
 		.owners = layer->squash_owners ? UNPACK_ROOT : UNPACK_ENTRY,
 	};
-	struct stream *stream = NULL;
+	struct bounded source = { 0 };
 	struct unpack *unpack = NULL;
 	struct tar *tar = NULL;
 	int status = unpack_begin(&options, &unpack, err);
 
 	if (status == 0)
-		status = stream_open(layer->fd, layer->compression, &stream, err);
+		status = stream_open(layer->fd, layer->compression, &source.stream, err);
 	if (status == 0) {
-		tar = tar_new(&(struct tar_source){ stream, peek, skip, NULL });
+		find_limit(&source, layer->target);
+		tar = tar_new(&(struct tar_source){ &source, peek, skip, NULL });
 		status = apply_entries(tar, unpack, outcome, err);
 	}
 	if (status == 0) {
 		outcome->skipped_devices = unpack_skipped_devices(unpack);
-		status = stream_drain(stream, outcome->digest, &outcome->size, err);
+		status = stream_drain(source.stream, outcome->digest, &outcome->size, err);
 	}
 	tar_free(tar);
 	unpack_free(unpack);
-	stream_close(stream);
+	stream_close(source.stream);
 	return status < 0 ? status : verify(layer, outcome, err);
 }
 

@@ -39,7 +39,7 @@ struct difference {
 	struct overlay lower; /* with data-only layers, where the others have no data */
 	json_t *mounts;  /* destinations */
 	bool is_overlay; /* UPPER is an overlay's: it holds changes alone, with marks for what is gone */
-	bool as_list, gzip;
+	bool as_list, gzip, comparable;
 	int data;
 	struct id_maps maps;
 	pid_t caller;
@@ -393,8 +393,8 @@ static int walk(struct difference *diff, struct err *err)
 
 static int difference_in_namespace(void *data)
 {
-	const struct pack_options options = { .owners = PACK_KEEP };
 	struct difference *diff = data;
+	const struct pack_options options = { .owners = PACK_KEEP, .comparable = diff->comparable };
 	struct sink_total total = { .diff_id = "" };
 	struct err err = { 0 };
 	int status;
@@ -461,18 +461,19 @@ static int open_all(void *data, struct err *err)
 static int parse(json_t *request, struct difference *diff, struct err *err)
 {
 	json_t *mappings, *value;
-	int is_overlay, as_list, gzip;
+	int is_overlay, as_list, gzip, comparable = 0;
 	size_t i;
-	int status = request_unpack(request, err, "layer-diff", "{s:s,s:s,s:o,s:o,s:b,s:b,s:b,s:i,s:o,s?o!}", "upper", &diff->upper, "target",
+	int status = request_unpack(request, err, "layer-diff", "{s:s,s:s,s:o,s:o,s:b,s:b,s:b,s:i,s:o,s?o,s?b!}", "upper", &diff->upper, "target",
 				    &diff->target, "lower", &diff->lower_paths, "mounts", &diff->mounts, "overlay", &is_overlay, "list", &as_list,
 				    "gzip", &gzip, "dataFd", &diff->data, "mappings", &mappings,
-				    "data", &diff->data_paths);
+				    "data", &diff->data_paths, "comparable", &comparable);
 
 	if (status < 0)
 		return status;
 	diff->is_overlay = is_overlay;
 	diff->as_list = as_list;
 	diff->gzip = gzip;
+	diff->comparable = comparable;
 	json_array_foreach(diff->mounts, i, value)
 		if (!json_is_string(value))
 			return err_setf(err, 0, "read request", "mounts", "not a list of paths");

@@ -218,6 +218,8 @@ static int failed(int code, const char *path, struct err *err)
 static int write_head(struct pack *pack, struct tar_head *head, struct err *err)
 {
 	set_owner(pack, &head->st);
+	if (pack->options.comparable && (S_ISDIR(head->st.st_mode) || S_ISCHR(head->st.st_mode)))
+		head->st.st_mtim = (struct timespec){ 0 };
 	pack->entries++;
 	return tar_write_head(pack->sink, head, err);
 }

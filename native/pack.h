@@ -25,6 +25,7 @@ struct pack_options {
 	enum pack_owners owners;
 	const struct id_maps *maps; /* for PACK_MAP */
 	bool one_mount;             /* other mounts below the top are empty directories; the kernel's own file systems always are */
+	bool comparable;            /* without the times of directories and devices: those that a layer does not name, and whiteouts, have the time of their making */
 };
 
 struct pack;

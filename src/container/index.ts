@@ -26,6 +26,7 @@ export { removeLink } from "./links";
 export { type ListedContainer, listContainers } from "./list";
 export { type LiveState, liveState, type ShownStatus, shownStatus } from "./live";
 export { type LogOf, type LogOptions, lostBytes, showLogs } from "./logs";
+export { lostContainers } from "./lost";
 export { initContainer, mountContainer, mountedContainers, unmountContainer } from "./mount";
 export { type NetworkDriver, selectNetworkDriver } from "./network-driver";
 export { describeNetwork } from "./networks";

@@ -151,7 +151,7 @@ function pointsOfMount(context: Context, mount: MountSpec): MountPoint[] {
   if (Type === "image") {
     const image = lookUpImage(context, Source);
     if (image === null)
-      throw new EngineError("not-found", "mount image", Source, "no such image", {
+      throw new EngineError("not-found", "mount image: No such image", Source, "image not known", {
         hint: `pull it first: proa pull ${Source}`,
       });
     const Subpath = mount.ImageOptions?.Subpath ?? "";

@@ -344,6 +344,8 @@ export type LayerDiffRequest = {
   /** "C/path", "A/path", "D/path", each with a NUL behind it, in place of a layer. */
   list: boolean;
   gzip: boolean;
+  /** Without the times of directories and whiteouts: those that a layer does not name have the time of their making. */
+  comparable?: true;
   dataFd: number;
   mappings: Mappings;
 };

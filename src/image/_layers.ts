@@ -1,8 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import { HelperError } from "../helper";
 import { chainIdsOf, type Descriptor, type Digest } from "../oci";
-import type { RegistryClient } from "../registry";
-import type { Context } from "../state";
+import { type Context, isDropped } from "../state";
 import {
   BlobWriter,
   blobPath,
@@ -11,7 +10,9 @@ import {
   LayerWriter,
   unpackBlob,
   unpackedSize,
+  whileFetching,
 } from "../storage";
+import { Gate } from "./_gate";
 import type { LayerStatus, PullProgress } from "./progress";
 
 /**
@@ -21,10 +22,15 @@ import type { LayerStatus, PullProgress } from "./progress";
 
 const connectionsLimit = 6; // at once to one registry; docker takes 3, and browsers 6
 
+/** Where the bytes of layers come from: a registry, or an archive. Exactly `blob.size` bytes come, or an error; the digest is the reader's to verify. */
+export type LayerSource = {
+  streamBlob(repository: string, blob: Descriptor, signal?: AbortSignal): AsyncGenerator<Uint8Array, void>;
+};
+
 export type LayersToFetch = {
   context: Context;
   driver: Driver;
-  client: RegistryClient;
+  client: LayerSource;
   /** Path within the registry. */
   repository: string;
   /** Lowest first, as long as `diffIds`. */
@@ -93,21 +99,22 @@ async function fetchLayer(
   const { digest, size } = layer.descriptor;
   const tell = (status: LayerStatus, current: number) =>
     onProgress({ kind: "layer", id: digest, status, current, total: size });
-  const known = unpackedSize(context, driver, layer.chainId);
-  const hasIt = hasBlob(context, digest, size);
-  if (known !== null && hasIt) {
+  const isHere = () => hasBlob(context, digest, size);
+  let known = unpackedSize(context, driver, layer.chainId);
+  if (known !== null && (isHere() || isDropped(context.db(), digest))) {
     tell("exists", size);
     return known;
   }
   tell("waiting", 0);
   await sameBlob;
-  const streams = known === null && parent === undefined && !driver.needsParent;
-  if (!hasBlob(context, digest, size)) {
-    const unpackedBytes = await gate.pass(() => download(job, layer, streams, tell));
-    if (unpackedBytes !== null) {
-      tell("done", size);
-      return unpackedBytes;
-    }
+  if (!isHere()) {
+    // Another pull may be at it: then this one has nothing left to do.
+    known = await whileFetching(context, digest, job.signal, async () => {
+      const bytes = unpackedSize(context, driver, layer.chainId);
+      if (isHere()) return bytes;
+      const streams = bytes === null && parent === undefined && !driver.needsParent;
+      return (await gate.pass(() => download(job, layer, streams, tell))) ?? bytes;
+    });
   }
   if (known !== null) {
     tell("done", size);
@@ -181,23 +188,4 @@ function isAboutContent(error: unknown): boolean {
     if (at instanceof HelperError) return at.facts.errno === "";
   }
   return false;
-}
-
-/** At most so many at once. */
-class Gate {
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(private free: number) {}
-
-  async pass<T>(work: () => Promise<T>): Promise<T> {
-    if (this.free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.free--;
-    try {
-      return await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.free++;
-      else next();
-    }
-  }
 }

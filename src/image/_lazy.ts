@@ -1,5 +1,6 @@
 import type { Context } from "../state";
 import type { PullOptions } from "./pull";
+import type { Pushed, PushOptions } from "./push";
 import type { StoredImage } from "./stored";
 
 /** `pullImage()` of `pull.ts`; the registry's modules are loaded with the first call, so that commands which find their image here do not pay for them. */
@@ -10,4 +11,15 @@ export async function pullImage(
 ): Promise<StoredImage> {
   const { pullImage: pull } = await import("./pull");
   return pull(context, text, options);
+}
+
+/** `pushImage()` of `push.ts`, likewise. */
+export async function pushImage(
+  context: Context,
+  text: string,
+  target: string | undefined,
+  options: PushOptions,
+): Promise<Pushed> {
+  const { pushImage: push } = await import("./push");
+  return push(context, text, target, options);
 }

@@ -1,13 +1,50 @@
-export { pullImage } from "./_lazy";
+export type { RegistryFlags } from "../registry";
+export { pullImage, pushImage } from "./_lazy";
+export { type Checked, type CheckOptions, checkImages, type Problem, tidyStore } from "./check";
+export { dropBlobs } from "./drop-blobs";
 export { embeddedImage } from "./embedded";
+export { changesOfImage, type FileChange } from "./files";
 export { type HistoryLine, historyOf } from "./history";
+export { type ImportOptions, importImage } from "./import";
 export { type ImageInspect, inspectImage } from "./inspect";
-export { countImages, type ImageSummary, listImages } from "./list";
+export { type LayerTree, layerTree, namesOfTop } from "./layer-tree";
+export {
+  countImages,
+  type ImageSummary,
+  isBelowAnother,
+  listImages,
+  namesOfImage,
+} from "./list";
+export { fetchLocal, type LoadedImage, type LoadOptions, loadImages } from "./load";
+export {
+  addToList,
+  annotateEntry,
+  annotateList,
+  createList,
+  type EntryWishes,
+  fetchDocument,
+  findList,
+  indexDocument,
+  lookUpList,
+  type ManifestList,
+  removeEntry,
+  removeList,
+  verboseDocument,
+} from "./manifest-list";
+export { pushList } from "./manifest-push";
 export { mountedImages, mountImage, unmountImage } from "./mount";
 export type { LayerProgress, LayerStatus, PullProgress, ResolvedProgress } from "./progress";
 export { pruneImages } from "./prune";
 export type { PullOptions, PullPolicy } from "./pull";
+export { type Pushed, type PushOptions, type PushProgress, tagsOfRepository } from "./push";
+export { completeImage, type RefetchOptions, refetchBlob } from "./refetch";
+export { type RemoteTagsOptions, remoteTags } from "./remote-tags";
 export { type Removed, type RemoveOptions, removeImage } from "./remove";
+export { type SaveFormat, type SaveOptions, saveArchive, saveDirectory } from "./save";
+export { type Hit, type SearchOptions, searchImages, tagsInRegistry } from "./search";
 export { findImage, imageById, isForeign, lookUpImage, type StoredImage, usableImage } from "./stored";
-export { tagImage } from "./tag";
+export { storedBytesOf } from "./stored-bytes";
+export { tagImage, untagImage } from "./tag";
+export { hasTransport, type LocalTransport, parseTransport, type Transport } from "./transport";
+export { type ImagesUse, type ImageUse, imagesUse } from "./usage";
 export { type NewImage, type NewLayer, newName, writeImage } from "./write";

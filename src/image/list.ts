@@ -1,5 +1,13 @@
 import { familiarRepository, formatPlatform } from "../oci";
-import { allImages, allRepositoryDigests, allTags, type Context, countImageRows } from "../state";
+import {
+  allImages,
+  allRepositoryDigests,
+  allTags,
+  type Context,
+  countImageRows,
+  imagesUpon,
+  namesHistory,
+} from "../state";
 
 /** What lists show of images: from rows alone, however many there are. */
 
@@ -71,4 +79,14 @@ function groupBy<Row extends { image_id: string }>(
     else group.push(text(row));
   }
   return groups;
+}
+
+/** Every name that an image has or had, the newest first. */
+export function namesOfImage(context: Context, id: string): string[] {
+  return namesHistory(context.db(), id).map(familiarName);
+}
+
+/** Whether another image is made of the layers of this one and more. */
+export function isBelowAnother(context: Context, id: string): boolean {
+  return imagesUpon(context.db(), id).size > 0;
 }

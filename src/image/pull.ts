@@ -13,7 +13,6 @@ import {
   type Manifest,
   type Platform,
   parsePlatform,
-  parseReference,
   type Reference,
   readImageConfig,
   readManifest,
@@ -21,7 +20,16 @@ import {
   runsOn,
   withDefaultTag,
 } from "../oci";
-import { RegistryClient, type RegistryOptions } from "../registry";
+import {
+  type Connecting,
+  candidatesOf,
+  pullSources,
+  RegistryClient,
+  type RegistryFlags,
+  type RegistryOptions,
+  readRegistriesConf,
+  type Source,
+} from "../registry";
 import { type Context, emit, insertImage } from "../state";
 import {
   announceContent,
@@ -55,6 +63,8 @@ export type PullOptions = {
   signal?: AbortSignal | undefined;
   /** Plain HTTP and unknown certificates are accepted. */
   isInsecure?: boolean;
+  /** What else the user says about the registry. */
+  flags?: RegistryFlags | undefined;
   /** What the registry sees of us: `proa/0.1.0`. */
   userAgent?: string;
   /** For tests. */
@@ -81,30 +91,84 @@ export async function pullImage(
   const embedded = await embeddedImage(context, text);
   if (embedded !== null) return embedded;
   if (policy === "never") throw neverPulled(text, local, platform);
-  const reference = withDefaultTag(parseReference(text));
-  await removeAbandoned(context); // what a pull that was killed has left
-  try {
-    const image = await whileKept(context, () => pull(context, reference, platform, options));
-    await collectGarbage(context).catch((error: unknown) => context.warn(`clean up: ${reasonOf(error)}`));
-    const name = familiarReference(reference);
-    emit(context, { Type: "image", Action: "pull", ID: name, Attributes: { name } });
-    return image;
-  } catch (error) {
-    // Finished layers stay for another try, but not on a disk that is full.
-    if (error instanceof EngineError && error.code === "io")
-      await collectGarbage(context).catch(() => undefined);
-    if (options.signal?.aborted) throw interruption(reference, options.signal.reason);
-    if (isUsable && error instanceof EngineError && error.code === "registry") {
-      context.warn(`${familiarReference(reference)} is used as it is here: ${error.message}`);
-      return local;
-    }
-    throw wrap(reference, error);
+  const conf = readRegistriesConf(context.env);
+  const references = candidatesOf(text, context.env, conf).map(withDefaultTag);
+  for (const reference of policy === "missing" ? references : []) {
+    const known = lookUpImage(context, formatReference(reference)); // a short name that means another than Docker Hub's
+    if (known !== null && suits(known, platform)) return known;
   }
+  await removeAbandoned(context); // what a pull that was killed has left
+  const connecting: Connecting = {
+    env: context.env,
+    userAgent: options.userAgent ?? "proa",
+    flags: {
+      ...options.flags,
+      tlsVerify: options.flags?.tlsVerify ?? (options.isInsecure ? false : undefined),
+      retry: options.retry ?? options.flags?.retry,
+    },
+    signal: options.signal,
+    conf,
+  };
+  let failure: { reference: Reference; error: unknown } | undefined;
+  for (const reference of references) {
+    try {
+      const image = await whileKept(context, () =>
+        pullFromAny(context, reference, platform, options, connecting),
+      );
+      await collectGarbage(context).catch((error: unknown) => context.warn(`clean up: ${reasonOf(error)}`));
+      const name = familiarReference(reference);
+      emit(context, { Type: "image", Action: "pull", ID: name, Attributes: { name } });
+      return image;
+    } catch (error) {
+      // Finished layers stay for another try, but not on a disk that is full.
+      if (error instanceof EngineError && error.code === "io")
+        await collectGarbage(context).catch(() => undefined);
+      if (options.signal?.aborted) throw interruption(reference, options.signal.reason);
+      if (isUsable && isOfRegistry(error)) {
+        context.warn(`${familiarReference(reference)} is used as it is here: ${reasonOf(error)}`);
+        return local;
+      }
+      failure = { reference, error };
+      if (!isOfRegistry(error)) break;
+    }
+  }
+  if (failure === undefined) throw new RangeError("a name without a candidate");
+  throw wrap(failure.reference, failure.error);
+}
+
+/** Another registry may have it, or be in better health. */
+function isOfRegistry(error: unknown): boolean {
+  return error instanceof EngineError && ["registry", "not-found", "unauthorized"].includes(error.code);
+}
+
+/** From a mirror where there is one that has it, else from the registry itself, whose words count where all fail. */
+async function pullFromAny(
+  context: Context,
+  reference: Reference,
+  platform: Platform | undefined,
+  options: PullOptions,
+  connecting: Connecting,
+): Promise<StoredImage> {
+  const sources = pullSources(reference, connecting);
+  for (const source of sources) {
+    try {
+      return await pull(context, reference, source, platform, options);
+    } catch (error) {
+      if (!source.isMirror || options.signal?.aborted || !(isOfRegistry(error) || isSpoilt(error)))
+        throw error;
+      context.warn(`mirror ${source.domain}/${source.path}: ${reasonOf(error)}`);
+    }
+  }
+  throw new RangeError("a name without a registry");
+}
+
+function isSpoilt(error: unknown): boolean {
+  return error instanceof EngineError && (error.code === "digest-mismatch" || error.code === "invalid");
 }
 
 function neverPulled(text: string, local: StoredImage | null, platform: Platform | undefined): EngineError {
   if (local === null || platform === undefined) {
-    return new EngineError("not-found", "find image", text, "no such image", {
+    return new EngineError("not-found", "No such image", text, "image not known", {
       hint: `pull it: proa pull ${text}`,
     });
   }
@@ -117,25 +181,20 @@ function neverPulled(text: string, local: StoredImage | null, platform: Platform
 async function pull(
   context: Context,
   reference: Reference,
+  source: Source,
   platform: Platform | undefined,
   options: PullOptions,
 ): Promise<StoredImage> {
   const { signal } = options;
   const onProgress = options.onProgress ?? (() => undefined);
   ensureLayout(context);
-  const client = new RegistryClient(reference.domain, {
-    env: context.env,
-    userAgent: options.userAgent ?? "proa",
-    isInsecure: options.isInsecure ?? false,
-    signal,
-    retry: options.retry,
-  });
-  const resolved = await resolve(client, reference, platform, signal);
+  const client = new RegistryClient(source.domain, source.options);
+  const resolved = await resolve(client, reference, source.path, platform, signal);
   onProgress({ kind: "resolved", reference: formatReference(reference), digest: resolved.named });
   const { manifest } = resolved;
   const blobs = [manifest.config, ...manifest.layers, ...resolved.documents].map(({ digest }) => digest);
   announceContent(context, blobs, []);
-  const config = await fetchConfig(context, client, reference, manifest.config, signal);
+  const config = await fetchConfig(context, client, source.path, manifest.config, signal);
   announceContent(context, [], chainIdsOf(config.config.diffIds));
   checkConfig(context, reference, manifest, config.config, platform);
   const { driver } = await selectDriver(context);
@@ -143,7 +202,7 @@ async function pull(
     context,
     driver,
     client,
-    repository: reference.path,
+    repository: source.path,
     layers: manifest.layers,
     diffIds: config.config.diffIds,
     onProgress,
@@ -170,15 +229,12 @@ type Resolved = {
 async function resolve(
   client: RegistryClient,
   reference: Reference,
+  repository: string,
   platform: Platform | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Resolved> {
   const name = formatReference(reference);
-  const first = await client.fetchManifest(
-    reference.path,
-    reference.digest ?? reference.tag ?? "latest",
-    signal,
-  );
+  const first = await client.fetchManifest(repository, reference.digest ?? reference.tag ?? "latest", signal);
   const named = first.digest;
   const outer = readManifest(`read manifest: ${name}`, first.bytes, first.contentType);
   if (outer.kind === "manifest") {
@@ -187,7 +243,7 @@ async function resolve(
     return { manifest: outer, digest, sizeBytes: bytes.length, named, documents: [{ bytes, digest }] };
   }
   const chosen = chooseFrom(outer.manifests, platform ?? hostPlatform(), name);
-  const second = await client.fetchManifest(reference.path, chosen.digest, signal);
+  const second = await client.fetchManifest(repository, chosen.digest, signal);
   if (second.bytes.length !== chosen.size) {
     const why = `${second.bytes.length} bytes came, the index announces ${chosen.size}`;
     throw new EngineError("digest-mismatch", "fetch manifest", chosen.digest, why);
@@ -225,7 +281,7 @@ type FetchedConfig = { config: ImageConfig; bytes: Uint8Array };
 async function fetchConfig(
   context: Context,
   client: RegistryClient,
-  reference: Reference,
+  repository: string,
   descriptor: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<FetchedConfig> {
@@ -233,7 +289,7 @@ async function fetchConfig(
   const isHere = hasBlob(context, digest, size);
   const bytes = isHere
     ? readBlob(context, digest)
-    : await client.fetchBlob(reference.path, descriptor, configLimitBytes, signal);
+    : await client.fetchBlob(repository, descriptor, configLimitBytes, signal);
   const config = readImageConfig(`read config: ${digest}`, bytes);
   if (!isHere) writeBlob(context, bytes, { digest });
   return { config, bytes };

@@ -1,5 +1,5 @@
 import { EngineError } from "../error";
-import { familiarRepository, formatReference, repositoryOf } from "../oci";
+import { familiarRepository, formatReference, repositoryOf, shortDigest } from "../oci";
 import {
   type Context,
   containersUsingImage,
@@ -37,7 +37,7 @@ export async function removeImage(
   options: RemoveOptions = {},
 ): Promise<Removed[]> {
   const found = lookUp(context, text);
-  if (found === null) throw notFound("remove image", text);
+  if (found === null) throw notFound(text);
   const removed =
     found.by === "id" ? removeById(context, text, found, options) : removeName(context, text, found, options);
   for (const { kind, name } of removed) {
@@ -50,17 +50,18 @@ export async function removeImage(
   return removed;
 }
 
-function removeById(context: Context, text: string, { id }: Found, options: RemoveOptions): Removed[] {
+function removeById(context: Context, text: string, found: Found, options: RemoveOptions): Removed[] {
+  const { id } = found;
   const db = context.db();
   const tags = tagsOfImage(db, id);
   const isForced = options.isForced ?? false;
   if (new Set(tags.map((tag) => tag.repository)).size > 1 && !isForced) {
-    throw new EngineError("in-use", "remove image", text, "it has names in several repositories", {
-      exitCode: 1,
-      hint: `remove them one by one, or all with --force: ${tags.map((tag) => familiarName(tag.name)).join(" ")}`,
-    });
+    throw conflict(
+      `unable to delete ${shortDigest(id)} (must be forced) - image is referenced in multiple repositories`,
+      `remove them one by one, or all with --force: ${tags.map((tag) => familiarName(tag.name)).join(" ")}`,
+    );
   }
-  refuseUsed(context, text, id, isForced);
+  refuseUsed(context, text, found, isForced);
   return [
     ...tags.flatMap((tag) => untag(context, tag)),
     ...untagDigests(context, id),
@@ -77,36 +78,50 @@ function removeName(context: Context, text: string, found: Found, options: Remov
   if (found.by === "digest") {
     const digests = repositoryDigestsOfImage(db, id);
     const isLast = tags.length === 0 && digests.length === 1;
-    if (isLast) refuseUsed(context, text, id, options.isForced ?? false);
+    if (isLast) refuseUsed(context, text, found, options.isForced ?? false);
     const row = digests.find(
       (one) => one.repository === repositoryOf(reference) && one.digest === reference.digest,
     );
-    if (row === undefined) throw notFound("remove image", text); // somebody else has just removed it
+    if (row === undefined) throw notFound(text); // somebody else has just removed it
     deleteRepositoryDigest(db, row);
     return [digestLine(row), ...(isLast ? remove(context, id) : [])];
   }
   const tag = tags.find((row) => row.name === name);
-  if (tag === undefined) throw notFound("remove image", text); // somebody else has just removed it
+  if (tag === undefined) throw notFound(text); // somebody else has just removed it
   const isLast = tags.length === 1;
-  if (isLast) refuseUsed(context, text, id, options.isForced ?? false);
+  if (isLast) refuseUsed(context, text, found, options.isForced ?? false);
   const lines = untag(context, tag);
-  if (lines.length === 0) throw notFound("remove image", text); // somebody else was faster
+  if (lines.length === 0) throw notFound(text); // somebody else was faster
   return isLast ? [...lines, ...untagDigests(context, id), ...remove(context, id)] : lines;
 }
 
 /** Containers need their image's layers. A name may be taken by force from an image whose containers do not run: they keep the layers. */
-function refuseUsed(context: Context, text: string, id: string, isForced: boolean): void {
-  const users = containersUsingImage(context.db(), id);
+function refuseUsed(context: Context, text: string, found: Found, isForced: boolean): void {
+  const users = containersUsingImage(context.db(), found.id);
   if (users.length === 0) return;
   const running = users.filter((row) => row.status === "running");
   if (isForced && running.length === 0) return;
+  const user = running[0] ?? users[0];
+  if (user === undefined) return;
+  const image = shortDigest(found.id);
+  const container = `container ${user.id.slice(0, 12)}`;
+  const why =
+    found.by !== "id" && !isForced
+      ? `unable to remove repository reference "${text}" (must force) - ${container} is using its referenced image ${image}`
+      : running.length > 0
+        ? `unable to delete ${image} (cannot be forced) - image is being used by running ${container}`
+        : `unable to delete ${image} (must be forced) - image is being used by stopped ${container}`;
   const names = (running.length > 0 ? running : users).map((row) => row.name);
-  const which = names.slice(0, 5).join(", ") + (names.length > 5 ? ` and ${names.length - 5} more` : "");
-  const verb = running.length > 0 ? "is running on it" : "was made of it";
-  throw new EngineError("in-use", "remove image", text, `container ${which} ${verb}`, {
-    exitCode: 1,
-    hint: `remove the container first: proa rm${running.length > 0 ? " --force" : ""} ${names[0]}`,
-  });
+  const more = names.length > 5 ? ` (and ${names.length - 5} more)` : "";
+  throw conflict(
+    why,
+    `remove the container first: proa rm${running.length > 0 ? " --force" : ""} ${names.slice(0, 5).join(" ")}${more}`,
+  );
+}
+
+/** Docker's words for what others hold. */
+function conflict(why: string, hint: string): EngineError {
+  return new EngineError("in-use", `conflict: ${why}`, "", "", { exitCode: 1, hint });
 }
 
 function untag(context: Context, tag: TagRow): Removed[] {

@@ -43,7 +43,7 @@ const idForm = /^(?:sha256:)?([0-9a-f]{1,64})$/;
 export function findImage(context: Context, text: string): StoredImage {
   const image = lookUpImage(context, text);
   if (image !== null) return image;
-  throw notFound("find image", text);
+  throw notFound(text);
 }
 
 /** Like `findImage`, but null where there is none. */
@@ -54,12 +54,12 @@ export function lookUpImage(context: Context, text: string): StoredImage | null 
 
 /** The image with this id. Throws `not-found` where it has been removed. */
 export function imageById(context: Context, id: string): StoredImage {
-  return load(context, id as Digest, undefined) ?? fail(notFound("find image", id));
+  return load(context, id as Digest, undefined) ?? fail(notFound(id));
 }
 
 /** The whole config document of an image. */
 export function configOf(context: Context, image: { readonly id: string }): ImageConfig {
-  const text = imageConfig(context.db(), image.id) ?? fail(notFound("find image", image.id));
+  const text = imageConfig(context.db(), image.id) ?? fail(notFound(image.id));
   return readImageConfig(`read config: ${image.id}`, Buffer.from(text));
 }
 
@@ -129,8 +129,9 @@ export function isForeign(image: StoredImage): boolean {
   return !runsOn(image.platform, hostPlatform());
 }
 
-export function notFound(what: string, text: string): EngineError {
-  return new EngineError("not-found", what, text, "no such image", {
+/** Docker's words, and podman's behind them: scripts of both look for theirs. */
+export function notFound(text: string): EngineError {
+  return new EngineError("not-found", "No such image", text, "image not known", {
     exitCode: 1,
     hint: "list them: proa images",
   });

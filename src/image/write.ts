@@ -9,6 +9,7 @@ import {
   formatReference,
   hostPlatform,
   mediaTypes,
+  type Platform,
   parseReference,
   readImageConfig,
   readManifest,
@@ -24,14 +25,17 @@ import {
 } from "../state";
 import { announceContent, ensureLayout, hasBlob, projectIndex, readBlob, writeBlob } from "../storage";
 import { imageRow, layerRows } from "./_rows";
+import { completeImage } from "./refetch";
 
-/** A layer whose blob, compressed with gzip, is in the store. */
+/** A layer whose blob is in the store. */
 export type NewLayer = {
   digest: Digest;
   diffId: Digest;
   /** Bytes of the blob, and of the tar in it. */
   storedBytes: number;
   sizeBytes: number;
+  /** Default: compressed with gzip. */
+  mediaType?: string;
 };
 
 export type NewImage = {
@@ -45,6 +49,8 @@ export type NewImage = {
   format: "oci" | "docker";
   /** As the user typed it; null: it is known by its id alone. */
   name: string | null;
+  /** Default: that of the base, or the host's. */
+  platform?: Platform;
 };
 
 /** The name that an image gets: complete, with a tag. Throws `invalid`. */
@@ -60,6 +66,7 @@ export function newName(text: string): { name: string; repository: string } {
 
 /** Write it down. To be called within `whileKept()`, as everything that refers to content. Returns the image's id. */
 export async function writeImage(context: Context, made: NewImage): Promise<Digest> {
+  if (made.base !== null) await completeImage(context, made.base.id);
   const base = made.base === null ? null : baseOf(context, made.base.id);
   const config = new TextEncoder().encode(JSON.stringify(configDocument(context, made, base)));
   const read = readImageConfig("new image", config);
@@ -100,7 +107,7 @@ function baseOf(context: Context, id: string): Base {
   const text = imageConfig(db, id);
   const row = imageRowById(db, id);
   if (text === null || row === null) {
-    throw new EngineError("not-found", "find image", id, "no such image", { exitCode: 1 });
+    throw new EngineError("not-found", "No such image", id, "image not known", { exitCode: 1 });
   }
   const document = JSON.parse(text) as Record<string, unknown>;
   for (const digest of manifestsOfImage(db, id)) {
@@ -117,7 +124,8 @@ function baseOf(context: Context, id: string): Base {
 }
 
 function descriptorOf(layer: NewLayer): Descriptor {
-  return { mediaType: mediaTypes.ociLayerGzip, digest: layer.digest, size: layer.storedBytes };
+  const mediaType = layer.mediaType ?? mediaTypes.ociLayerGzip;
+  return { mediaType, digest: layer.digest, size: layer.storedBytes };
 }
 
 function typesOf(format: "oci" | "docker"): { manifest: string; config: string } {
@@ -166,12 +174,12 @@ function layerType(format: "oci" | "docker", mediaType: string): string {
 
 function configDocument(context: Context, made: NewImage, base: Base | null): object {
   const created = new Date(context.now()).toISOString();
-  const { os, architecture, variant } = hostPlatform();
+  const { os, architecture, variant } = made.platform ?? hostPlatform();
   const { container: _container, container_config: _config, ...kept } = base?.document ?? {};
   const rootfs = kept["rootfs"] as { diff_ids?: string[] } | undefined;
   const history = {
     created,
-    created_by: made.createdBy,
+    ...(made.createdBy === "" ? {} : { created_by: made.createdBy }),
     ...(made.author === "" ? {} : { author: made.author }),
     ...(made.comment === "" ? {} : { comment: made.comment }),
   };

@@ -1,3 +1,4 @@
+export { type ArchivedImage, archiveManifestLimitBytes, readArchiveManifest } from "./archive-manifest";
 export { parseBytes } from "./bytes";
 export { ALL_CAPABILITIES, capabilityName, grantedCapabilities } from "./capabilities";
 export { type CdiName, cdiName, isCdiDevice } from "./cdi-name";

@@ -1,4 +1,4 @@
-/** The Bearer token flow of registries (distribution: docs/spec/auth/token), without an account. */
+/** The Bearer token flow of registries (distribution: docs/spec/auth/token and oauth): the words of it, without the requests. */
 
 export type Challenge = { scheme: string; parameters: Record<string, string> };
 
@@ -25,15 +25,24 @@ export function parseChallenges(header: string): Challenge[] {
   return challenges;
 }
 
-/** Where to ask for a token: the realm with service and scope. Undefined where the challenge is no use. */
-export function tokenUrl(challenge: Challenge, fallbackScope: string, isSecure: boolean): URL | undefined {
+/**
+ * Where to ask for a token: the realm with service and scopes. Undefined where the challenge is no use.
+ *
+ * @param scopes what we are going to do; a registry may name more than one of them, but only what the request at hand needs
+ */
+export function tokenUrl(
+  challenge: Challenge,
+  scopes: readonly string[],
+  isSecure: boolean,
+): URL | undefined {
   const { realm, service, scope } = challenge.parameters;
   if (realm === undefined || !URL.canParse(realm)) return undefined;
   const url = new URL(realm);
   // The realm is the registry's to choose: not a file, not another scheme, and never in the clear for a registry that is not.
   if (url.protocol !== "https:" && (url.protocol !== "http:" || isSecure)) return undefined;
   if (service !== undefined) url.searchParams.set("service", service);
-  url.searchParams.set("scope", scope ?? fallbackScope);
+  const isOne = scopes.length === 1 && !scopes[0]?.includes("push");
+  for (const each of isOne && scope !== undefined ? [scope] : scopes) url.searchParams.append("scope", each);
   return url;
 }
 
@@ -43,7 +52,15 @@ export function tokenIn(document: unknown): string | undefined {
     token?: unknown;
     access_token?: unknown;
   };
-  const found = typeof token === "string" && token !== "" ? token : accessToken;
+  return printable(typeof token === "string" && token !== "" ? token : accessToken);
+}
+
+/** OAuth2's refresh token, where there is one. */
+export function refreshTokenIn(document: unknown): string | undefined {
+  return printable(((document ?? {}) as { refresh_token?: unknown }).refresh_token);
+}
+
+function printable(found: unknown): string | undefined {
   // A line break would let a token write headers of its own.
   return typeof found === "string" && /^[\x21-\x7e]+$/.test(found) ? found : undefined;
 }

@@ -14,8 +14,9 @@ import { tlsOptions } from "./_tls";
 import { errorOfFailure, type Purpose, RegistryError } from "./error";
 
 /**
- * One GET, with everything that may stand between it and an answer: proxies, redirects, retries. Bodies are streams that the caller
- * reads or cancels; nothing is decompressed, because digests are of the bytes as they are stored.
+ * One request, with everything that may stand between it and an answer: proxies, redirects, retries. Bodies of answers are streams that the
+ * caller reads or cancels; nothing is decompressed, because digests are of the bytes as they are stored. Bodies of requests can be sent
+ * again: bytes in memory, or a part of a file.
  */
 
 export type HttpOptions = {
@@ -23,6 +24,8 @@ export type HttpOptions = {
   userAgent: string;
   /** Certificates are not checked. */
   isUnverified: boolean;
+  /** Directories of certificates for this host, `certs.d/HOST`; what they hold comes on top of the system's authorities. */
+  certificates?: readonly string[] | undefined;
   retry?: RetryPolicy | undefined;
   signal?: AbortSignal | undefined;
 };
@@ -31,10 +34,15 @@ export type Get = {
   purpose: Purpose;
   url: string;
   headers: Record<string, string>;
+  /** Default: GET. */
+  method?: Method | undefined;
+  body?: Uint8Array | Blob | undefined;
   signal?: AbortSignal | undefined;
   /** No second try. */
   isOnce?: boolean;
 };
+
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** The last answer, whatever its status, and the request that it answers (redacted). */
 export type Answer = { response: Response; request: string };
@@ -43,6 +51,7 @@ type RawFetch = (url: string, options: object) => Promise<Response>;
 
 const redirectsLimit = 10;
 const answerTimeoutMs = 60_000; // from the request to the headers
+const leastBytesPerMs = 10; // of a body on its way up: 10 kB/s
 
 export class Http {
   #fetch: RawFetch | undefined;
@@ -67,7 +76,7 @@ export class Http {
         get.signal?.throwIfAborted();
         if (failure instanceof EngineError) throw failure;
         if (isLast || !isWorthRetrying(failure, attempt)) {
-          throw errorOfFailure(get.purpose, `GET ${redacted(get.url)}`, failure);
+          throw errorOfFailure(get.purpose, `${get.method ?? "GET"} ${redacted(get.url)}`, failure);
         }
         await pause(delayMs(policy, attempt, undefined) ?? 0, get.signal);
       }
@@ -78,9 +87,11 @@ export class Http {
   async #follow(get: Get): Promise<Answer> {
     let url = new URL(get.url);
     const headers = { ...get.headers };
+    let method: Method = get.method ?? "GET";
+    let body = get.body;
     for (let hop = 0; ; hop++) {
-      const request = `GET ${redacted(url)}`;
-      const response = await this.#once(url, headers, get.signal);
+      const request = `${method} ${redacted(url)}`;
+      const response = await this.#once(url, headers, get.signal, method, body);
       const location = response.headers.get("location");
       if (![301, 302, 303, 307, 308].includes(response.status) || location === null)
         return { response, request };
@@ -96,19 +107,34 @@ export class Http {
         throw fail(`a redirect from https to ${redacted(next)}`);
       }
       if (next.origin !== url.origin) delete headers["authorization"];
+      if (response.status === 303 && method !== "HEAD") {
+        method = "GET";
+        body = undefined;
+      }
       url = next;
     }
   }
 
-  async #once(url: URL, headers: Record<string, string>, signal: AbortSignal | undefined): Promise<Response> {
+  async #once(
+    url: URL,
+    headers: Record<string, string>,
+    signal: AbortSignal | undefined,
+    method: Method,
+    body: Uint8Array | Blob | undefined,
+  ): Promise<Response> {
     const proxy = proxyFor(url, this.options.env);
     if (proxy === undefined) keepFromProxy(url);
     const tls = url.protocol === "https:" ? this.#tlsOptions() : undefined;
     const raw = await this.#rawFetch();
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(timedOut()), answerTimeoutMs);
+    const sizeBytes = body === undefined ? 0 : body instanceof Blob ? body.size : body.length;
+    // A body takes its time: it may be slow, but not slower than this.
+    const timeoutMs = answerTimeoutMs + sizeBytes / leastBytesPerMs;
+    const timer = setTimeout(() => late.abort(timedOut()), Math.min(timeoutMs, 2 ** 31 - 1));
     try {
       return await raw(url.href, {
+        ...(method === "GET" ? {} : { method }),
+        ...(body === undefined ? {} : { body }),
         headers: { "user-agent": this.options.userAgent, "accept-encoding": "identity", ...headers },
         signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
         ...(proxy === undefined ? {} : { proxy }),
@@ -123,7 +149,9 @@ export class Http {
   }
 
   #tlsOptions(): Bun.TLSOptions | undefined {
-    this.#tls ??= { options: tlsOptions(this.options.env, this.options.isUnverified) };
+    this.#tls ??= {
+      options: tlsOptions(this.options.env, this.options.isUnverified, this.options.certificates),
+    };
     return this.#tls.options;
   }
 

@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { EngineError } from "../error";
 
 /**
@@ -16,13 +17,55 @@ const systemBundles = [
   "/etc/ssl/cert.pem",
 ];
 
-/** Options for fetch's `tls`, or undefined for its defaults. */
-export function tlsOptions(env: Environment, isUnverified: boolean): Bun.TLSOptions | undefined {
-  if (isUnverified) return { rejectUnauthorized: false };
+/**
+ * Options for fetch's `tls`, or undefined for its defaults.
+ *
+ * @param directories of this host (containers-certs.d(5)): `*.crt` are authorities, `X.cert` with `X.key` what we show
+ */
+export function tlsOptions(
+  env: Environment,
+  isUnverified: boolean,
+  directories: readonly string[] = [],
+): Bun.TLSOptions | undefined {
+  const own = ownCertificates(directories);
+  const client = own.cert === undefined ? {} : { cert: own.cert, key: own.key ?? "" };
+  if (isUnverified) return { rejectUnauthorized: false, ...client };
   const extra = env["NODE_EXTRA_CA_CERTS"];
   const base = baseBundle(env["SSL_CERT_FILE"]);
-  if (base === undefined) return undefined; // Bun adds NODE_EXTRA_CA_CERTS to its own list itself
-  return { ca: extra ? `${base}\n${read(extra)}` : base };
+  if (base === undefined && own.authorities.length === 0) return own.cert === undefined ? undefined : client;
+  // Bun adds NODE_EXTRA_CA_CERTS to its own list itself, but not to one of ours.
+  const list = [...(base === undefined ? [] : [base]), ...own.authorities, ...(extra ? [read(extra)] : [])];
+  return { ca: list.join("\n"), ...client };
+}
+
+type Own = { authorities: string[]; cert: string | undefined; key: string | undefined };
+
+function ownCertificates(directories: readonly string[]): Own {
+  const own: Own = { authorities: [], cert: undefined, key: undefined };
+  for (const directory of directories) {
+    let names: string[];
+    try {
+      names = readdirSync(directory).sort();
+    } catch (error) {
+      throw new EngineError("io", "read certificates", directory, error);
+    }
+    for (const name of names) {
+      const path = join(directory, name);
+      if (name.endsWith(".crt")) own.authorities.push(read(path));
+      else if (name.endsWith(".cert")) {
+        const key = `${name.slice(0, -".cert".length)}.key`;
+        if (!names.includes(key)) {
+          throw new EngineError("invalid", "read certificates", path, `there is no "${key}" beside it`);
+        }
+        own.cert ??= read(path);
+        own.key ??= read(join(directory, key));
+      } else if (name.endsWith(".key") && !names.includes(`${name.slice(0, -".key".length)}.cert`)) {
+        const cert = `${name.slice(0, -".key".length)}.cert`;
+        throw new EngineError("invalid", "read certificates", path, `there is no "${cert}" beside it`);
+      }
+    }
+  }
+  return own;
 }
 
 function baseBundle(chosen: string | undefined): string | undefined {

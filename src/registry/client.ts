@@ -1,58 +1,28 @@
 import { EngineError } from "../error";
 import { type Descriptor, type Digest, digestOf, isDigest, manifestTypes, verifyBytes } from "../oci";
-import { type Challenge, parseChallenges, tokenIn, tokenUrl } from "./_auth";
-import { endpointOf, redacted } from "./_endpoint";
-import { type Answer, discardBody, Http, type HttpOptions } from "./_http";
+import { Access, type RegistryOptions, readWhole } from "./_access";
+import { type Answer, discardBody } from "./_http";
 import { defaultRetry, delayMs, pause } from "./_retry";
 import { errorOfFailure, errorOfResponse, type Purpose, RegistryError, readBounded } from "./error";
 
 /** The pulling half of the distribution protocol (OCI distribution spec 1.1, "Pull"). */
 
-export type RegistryOptions = Omit<HttpOptions, "isUnverified"> & {
-  /** Plain HTTP, and certificates that nobody vouches for. This machine's own registries are spoken to in plain HTTP anyway. */
-  isInsecure?: boolean;
-};
-
 /** A manifest as the registry has it, byte for byte, its digest verified. */
 export type FetchedManifest = { bytes: Uint8Array; contentType: string | undefined; digest: Digest };
 
 const manifestLimitBytes = 4 << 20; // distribution spec: registries take at least that, and no image needs more
-const tokenLimitBytes = 1 << 20;
+const pagesLimit = 10_000; // of a list of tags
 const stallMs = 60_000; // without a byte from a blob: the connection counts as broken
 const progressBytes = 1 << 20; // that much since the last break, and the count of breaks starts anew
 
 export class RegistryClient {
-  readonly #http: Http;
-  #endpoint: Promise<string> | undefined;
-  /** Tokens by scope; a promise, so that parallel requests ask once. */
-  readonly #tokens = new Map<string, Promise<string>>();
+  readonly #access: Access;
 
   constructor(
     readonly domain: string,
     readonly options: RegistryOptions,
   ) {
-    const isInsecure = options.isInsecure ?? false;
-    this.#http = new Http({ ...options, isUnverified: isInsecure });
-  }
-
-  /** The URL of the API's root. Where plain HTTP is allowed, TLS is tried first: an insecure registry may have either. */
-  #root(signal: AbortSignal | undefined): Promise<string> {
-    this.#endpoint ??= this.#findRoot(signal);
-    return this.#endpoint;
-  }
-
-  async #findRoot(signal: AbortSignal | undefined): Promise<string> {
-    const secure = endpointOf(this.domain);
-    if (!this.options.isInsecure || secure.startsWith("http:")) return secure;
-    try {
-      const purpose = { what: "reach registry", on: this.domain };
-      const answer = await this.#http.get({ purpose, url: `${secure}/`, headers: {}, signal, isOnce: true });
-      await discardBody(answer.response);
-      return secure;
-    } catch (error) {
-      if (!(error instanceof RegistryError) || error.status !== 0) throw error;
-      return secure.replace("https:", "http:");
-    }
+    this.#access = new Access(domain, options);
   }
 
   /**
@@ -65,8 +35,9 @@ export class RegistryClient {
   async fetchManifest(repository: string, reference: string, signal?: AbortSignal): Promise<FetchedManifest> {
     const separator = isDigest(reference) ? "@" : ":";
     const purpose = { what: "fetch manifest", on: `${this.domain}/${repository}${separator}${reference}` };
-    const url = `${await this.#root(signal)}/${repository}/manifests/${reference}`;
-    const answer = await this.#get(purpose, repository, url, { accept: manifestTypes.join(", ") }, signal);
+    const at = `/${repository}/manifests/${reference}`;
+    const headers = { accept: manifestTypes.join(", ") };
+    const answer = await this.#access.request({ purpose, repository, at, headers, signal });
     if (answer.response.status !== 200) throw await errorOfResponse(purpose, answer.request, answer.response);
     refuseWebPage(purpose, answer);
     const bytes = await this.#readAll(purpose, answer, manifestLimitBytes);
@@ -75,6 +46,26 @@ export class RegistryClient {
       contentType: answer.response.headers.get("content-type") ?? undefined,
       digest: verifiedDigest(purpose, bytes, reference, answer.response.headers.get("docker-content-digest")),
     };
+  }
+
+  /** Every tag of a repository, however many pages the registry tells them in. What is no tag is left out. */
+  async fetchTags(repository: string, signal?: AbortSignal): Promise<string[]> {
+    const purpose = { what: "list tags", on: `${this.domain}/${repository}` };
+    const tags = new Set<string>();
+    let at: string | URL = `/${repository}/tags/list`;
+    for (let page = 0; page < pagesLimit; page++) {
+      const headers = { accept: "application/json" };
+      const answer = await this.#access.request({ purpose, repository, at, headers, signal });
+      if (answer.response.status !== 200)
+        throw await errorOfResponse(purpose, answer.request, answer.response);
+      refuseWebPage(purpose, answer);
+      const before = tags.size;
+      for (const tag of tagsIn(await this.#readAll(purpose, answer, manifestLimitBytes))) tags.add(tag);
+      const next = nextPage(answer.response.headers.get("link"), answer.response.url);
+      if (next === undefined || tags.size === before) return [...tags]; // a page without news leads in a circle
+      at = next;
+    }
+    throw new RegistryError("registry", purpose.what, purpose.on, "its list of tags has no end", "GET", 200);
   }
 
   /** A small blob (a config), whole and verified. */
@@ -152,9 +143,9 @@ export class RegistryClient {
     from: number,
     signal: AbortSignal | undefined,
   ): Promise<Answer> {
-    const url = `${await this.#root(signal)}/${repository}/blobs/${blob.digest}`;
+    const at = `/${repository}/blobs/${blob.digest}`;
     const headers: Record<string, string> = from > 0 ? { range: `bytes=${from}-` } : {};
-    const answer = await this.#get(purpose, repository, url, headers, signal);
+    const answer = await this.#access.request({ purpose, repository, at, headers, signal });
     const { response } = answer;
     if (response.status !== 200 && !(response.status === 206 && from > 0)) {
       throw await errorOfResponse(purpose, answer.request, response);
@@ -187,106 +178,30 @@ export class RegistryClient {
     );
   }
 
-  /** GET with the token that the repository needs; on 401 the token is asked for and the request made once more. */
-  async #get(
-    purpose: Purpose,
-    repository: string,
-    url: string,
-    headers: Record<string, string>,
-    signal: AbortSignal | undefined,
-  ): Promise<Answer> {
-    const scope = `repository:${repository}:pull`;
-    const known = await this.#tokens.get(scope)?.catch(() => undefined);
-    const first = await this.#http.get({ purpose, url, headers: { ...headers, ...bearer(known) }, signal });
-    if (first.response.status !== 401) return first;
-    const challenge = parseChallenges(first.response.headers.get("www-authenticate") ?? "");
-    const usable = challenge.find((one) => one.scheme === "bearer");
-    if (usable === undefined) return first;
-    await discardBody(first.response);
-    const token = await this.#token(purpose, scope, usable, known, signal);
-    return this.#http.get({ purpose, url, headers: { ...headers, ...bearer(token) }, signal });
-  }
-
-  /** A token for SCOPE that is not STALE, which the registry has just refused (tokens live for some minutes). */
-  async #token(
-    purpose: Purpose,
-    scope: string,
-    challenge: Challenge,
-    stale: string | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<string> {
-    const current = this.#tokens.get(scope);
-    if (current !== undefined) {
-      const token = await current.catch(() => undefined);
-      if (token !== undefined && token !== stale) return token;
-    }
-    // Between the check above and here others may have asked already.
-    const latest = this.#tokens.get(scope);
-    if (latest !== undefined && latest !== current) return latest;
-    const asked = this.#requestToken(purpose, scope, challenge, signal);
-    this.#tokens.set(scope, asked);
-    asked.catch(() => {
-      if (this.#tokens.get(scope) === asked) this.#tokens.delete(scope);
-    });
-    return asked;
-  }
-
-  async #requestToken(
-    purpose: Purpose,
-    scope: string,
-    challenge: Challenge,
-    signal: AbortSignal | undefined,
-  ): Promise<string> {
-    const root = await this.#root(signal);
-    const url = tokenUrl(challenge, scope, root.startsWith("https:"));
-    if (url === undefined) {
-      const realm = (challenge.parameters["realm"] ?? "").slice(0, 200);
-      const why = `the registry names a token server that cannot be used: "${redacted(realm)}"`;
-      throw new RegistryError("unauthorized", purpose.what, purpose.on, why, `GET ${root}`, 401);
-    }
-    const answer = await this.#http.get({
-      purpose,
-      url: url.href,
-      headers: { accept: "application/json" },
-      signal,
-    });
-    if (answer.response.status !== 200) throw await errorOfResponse(purpose, answer.request, answer.response);
-    const body = await this.#readAll(purpose, answer, tokenLimitBytes);
-    let token: string | undefined;
-    try {
-      token = tokenIn(JSON.parse(new TextDecoder().decode(body)));
-    } catch {
-      // told below
-    }
-    if (token === undefined) throw this.#lie(purpose, answer, "the token server's answer holds no token");
-    return token;
-  }
-
-  async #readAll(purpose: Purpose, answer: Answer, limitBytes: number): Promise<Uint8Array> {
-    const announced = Number(answer.response.headers.get("content-length") ?? 0);
-    const tooLong = () => this.#lie(purpose, answer, `the answer is longer than ${limitBytes} bytes`);
-    if (announced > limitBytes) {
-      await discardBody(answer.response);
-      throw tooLong();
-    }
-    const chunks: Uint8Array[] = [];
-    let sizeBytes = 0;
-    try {
-      for await (const chunk of readBody(answer.response, undefined)) {
-        sizeBytes += chunk.length;
-        if (sizeBytes > limitBytes) throw tooLong();
-        chunks.push(chunk);
-      }
-    } catch (error) {
-      if (error instanceof EngineError) throw error;
-      throw errorOfFailure(purpose, answer.request, error);
-    }
-    return Buffer.concat(chunks);
+  #readAll(purpose: Purpose, answer: Answer, limitBytes: number): Promise<Uint8Array> {
+    return readWhole(purpose, answer, limitBytes, readBody(answer.response, undefined));
   }
 }
 
-function bearer(token: string | undefined): Record<string, string> {
-  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+/** The names in an answer's `tags`, null for none, that have the form of a tag. */
+function tagsIn(bytes: Uint8Array): string[] {
+  let document: unknown;
+  try {
+    document = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return [];
+  }
+  const tags = (document as { tags?: unknown } | null)?.tags;
+  if (!Array.isArray(tags)) return [];
+  return tags.filter((tag): tag is string => typeof tag === "string" && /^\w[\w.-]{0,127}$/.test(tag));
+}
+
+/** RFC 8288: where the next page is, of the same registry. */
+function nextPage(link: string | null, from: string): URL | undefined {
+  const target = /^\s*<([^>]+)>\s*;[^,]*rel="?next"?/.exec(link ?? "")?.[1];
+  if (target === undefined || !URL.canParse(target, from)) return undefined;
+  const url = new URL(target, from);
+  return url.origin === new URL(from).origin ? url : undefined;
 }
 
 /** A proxy's or a log-in page in place of content. */

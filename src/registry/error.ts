@@ -47,7 +47,7 @@ export async function errorOfResponse(
     request,
     status,
     errors,
-    hintOf(status),
+    hintOf(status, purpose.on),
   );
 }
 
@@ -62,8 +62,9 @@ function codeOf(status: number): ErrorCode {
   return status === 404 ? "not-found" : "registry";
 }
 
-function hintOf(status: number): string | undefined {
-  if (status === 401 || status === 403) return "the name may be wrong, or the repository needs a login";
+function hintOf(status: number, on: string): string | undefined {
+  if (status === 401 || status === 403)
+    return `the name may be wrong, or the repository needs a login: proa login ${on.split("/", 1)[0]}`;
   if (status === 404) return "check the name and the tag";
   return status === 429 ? "the registry limits how much is pulled: try again later" : undefined;
 }

@@ -1,3 +1,26 @@
+export { Access, type Credentials, type RegistryOptions } from "./_access";
 export type { RetryPolicy } from "./_retry";
-export { type FetchedManifest, RegistryClient, type RegistryOptions } from "./client";
+export {
+  type AuthPlace,
+  findCredentials,
+  registryKey,
+  removeAllCredentials,
+  removeCredentials,
+  storeCredentials,
+  usualAuthFile,
+} from "./auth-files";
+export { type SearchHit, searchRegistry } from "./catalog";
+export { type FetchedManifest, RegistryClient } from "./client";
+export {
+  type Connecting,
+  candidatesOf,
+  pullSources,
+  pushTarget,
+  type RegistryFlags,
+  registryOptions,
+  type Source,
+} from "./connect";
+export { download } from "./download";
 export { RegistryError, type SpecError } from "./error";
+export { entryFor, readRegistriesConf } from "./registries-conf";
+export { type BlobToUpload, RegistryUploader, type Upload, type Uploaded } from "./uploader";

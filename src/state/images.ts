@@ -384,6 +384,7 @@ export function takeGarbage(db: Database): GarbageRow[] {
   const take = db.transaction(() => {
     db.run(
       `DELETE FROM garbage WHERE kind = 'blob' AND digest IN (SELECT digest FROM manifest_blob);
+       DELETE FROM garbage WHERE kind = 'blob' AND digest IN (SELECT digest FROM manifest_list_blob);
        DELETE FROM garbage WHERE kind = 'layer' AND digest IN (SELECT chain_id FROM image_layer);`,
     );
     return db.query<GarbageRow, []>("SELECT * FROM garbage").all();
@@ -398,4 +399,23 @@ export function deleteGarbage(db: Database, rows: GarbageRow[]): void {
     }
   });
   remove.immediate();
+}
+
+/** Repositories that a blob is known to be in: those whose names and digests stand for a manifest that has it. */
+export function repositoriesWithBlob(db: Database, digest: string): string[] {
+  const rows = db
+    .query<{ repository: string }, [string]>(
+      `SELECT DISTINCT repository_digest.repository AS repository FROM manifest_blob
+       JOIN repository_digest ON repository_digest.manifest = manifest_blob.manifest
+       WHERE manifest_blob.digest = ? ORDER BY repository`,
+    )
+    .all(digest);
+  return rows.map((row) => row.repository);
+}
+
+/** Remember that a repository has an image under a digest. */
+export function insertRepositoryDigest(db: Database, row: RepositoryDigestRow): void {
+  db.query(
+    "INSERT OR REPLACE INTO repository_digest VALUES ($repository, $digest, $image_id, $manifest)",
+  ).run(row);
 }

@@ -2,8 +2,10 @@
 import { idSchema } from "./schema-ids";
 import { imageSchema } from "./schema-images";
 import { lifeSchema } from "./schema-life";
+import { listSchema } from "./schema-lists";
 import { networkSchema } from "./schema-networks";
 import { secretSchema } from "./schema-secrets";
+import { storeSchema } from "./schema-store";
 import { volumeSchema } from "./schema-volumes";
 
 const containerSchema = `
@@ -37,4 +39,6 @@ export const migrations: string[] = [
   volumeSchema.join("\n"),
   secretSchema.join("\n"),
   idSchema.join("\n"),
+  listSchema.join("\n"),
+  storeSchema.join("\n"),
 ];

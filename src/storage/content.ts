@@ -87,13 +87,15 @@ export type WriteOptions = {
   digest?: Digest;
   /** False: what can be made again at any time need not wait for the disk. */
   isDurable?: boolean;
+  /** A file that is there already is not trusted. */
+  isReplacing?: boolean;
 };
 
 /** Store bytes at hand. Returns their digest. */
 export function writeBlob(context: Context, bytes: Uint8Array, options: WriteOptions = {}): Digest {
   if (options.digest !== undefined) verifyBytes("store blob", bytes, options.digest);
   const digest = options.digest ?? digestOf(bytes);
-  if (hasBlob(context, digest, bytes.length)) return digest;
+  if (options.isReplacing !== true && hasBlob(context, digest, bytes.length)) return digest;
   const writer = new BlobWriter(context, digest, bytes.length);
   try {
     writer.write(bytes);
@@ -197,6 +199,21 @@ export class BlobWriter {
       throw new EngineError("io", `store blob: ${this.digest}`, "", error, hintForSpace(error));
     }
   }
+}
+
+/** A file of one's own beside the blobs on their way; who is killed leaves it to the next cleaner. */
+export function makeIngestFile(context: Context): { path: string; discard(): void } {
+  ensureLayout(context);
+  const temporary = makeTemporary(ingestDirectory(context));
+  const discard = (): void => {
+    try {
+      unlinkSync(temporary.path);
+    } catch {
+      // never written
+    }
+    temporary.release();
+  };
+  return { path: temporary.path, discard };
 }
 
 /** What to do about a full disk. */

@@ -2,9 +2,18 @@ import { closeSync, existsSync, openSync, readdirSync, renameSync, unlinkSync } 
 import { join } from "node:path";
 import { callHelper, flock, LOCK_EX, LOCK_NB, LOCK_SH } from "../helper";
 import type { Digest } from "../oci";
-import { type Context, deleteGarbage, deleteLayer, hasGarbage, insertGarbage, takeGarbage } from "../state";
+import {
+  type Context,
+  deleteDropped,
+  deleteGarbage,
+  deleteLayer,
+  hasGarbage,
+  insertGarbage,
+  takeGarbage,
+} from "../state";
 import { abandoned, makeTemporary } from "./_temporary";
 import { blobPath, ensureLayout, ingestDirectory } from "./content";
+import { removeFetchLocks } from "./fetching";
 import { layerPath } from "./layers";
 
 /**
@@ -24,6 +33,16 @@ export async function whileKept<T>(context: Context, work: () => Promise<T>): Pr
   try {
     while (!flock(fd, LOCK_SH | LOCK_NB)) await Bun.sleep(2); // a collector holds it for some renames
     return await work();
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Run WORK while nothing is added and no image is being removed; null, and nothing is done, where something is being added. */
+export function whileAlone<T>(context: Context, work: () => T): T | null {
+  const fd = openLock(context);
+  try {
+    return flock(fd, LOCK_EX | LOCK_NB) ? work() : null;
   } finally {
     closeSync(fd);
   }
@@ -56,8 +75,10 @@ function tryToHide(context: Context): boolean {
 function hideGarbage(context: Context): void {
   const rows = takeGarbage(context.db());
   for (const row of rows) {
-    if (row.kind === "blob") removeBlob(blobPath(context, row.digest as Digest));
-    else for (const kind of layerKinds(context)) hideLayer(context, kind, row.digest);
+    if (row.kind === "blob") {
+      removeBlob(blobPath(context, row.digest as Digest));
+      deleteDropped(context.db(), row.digest);
+    } else for (const kind of layerKinds(context)) hideLayer(context, kind, row.digest);
   }
   if (rows.length > 0) deleteGarbage(context.db(), rows);
 }
@@ -102,6 +123,7 @@ export async function removeAbandoned(context: Context): Promise<void> {
     removeBlob(temporary.path);
     temporary.release();
   }
+  removeFetchLocks(context);
   for (const kind of layerKinds(context)) {
     for (const temporary of abandoned(join(context.paths.layers, kind))) {
       try {

@@ -1,21 +1,42 @@
-export { compressStream, zstdVersion } from "./compression";
+export {
+  type CompressionKind,
+  compressStream,
+  type Packing,
+  packingOf,
+  unpacked,
+  zstdVersion,
+} from "./compression";
 export {
   BlobWriter,
   blobPath,
   ensureLayout,
   hasBlob,
   hintForSpace,
+  makeIngestFile,
   projectIndex,
   readBlob,
+  sizeOf,
   writeBlob,
 } from "./content";
 export type { Driver, DriverName, RootOptions, RootSource } from "./driver";
 export { driverName } from "./driver-name";
-export { announceContent, collectGarbage, removeAbandoned, whileKept } from "./garbage";
+export { whileFetching } from "./fetching";
+export { announceContent, collectGarbage, removeAbandoned, whileAlone, whileKept } from "./garbage";
 export { readInside } from "./inside";
 export { receiveBlob } from "./layer-blob";
-export { type LayerToUnpack, LayerWriter, layerKind, layerPath, unpackBlob, unpackedSize } from "./layers";
+export {
+  type LayerToUnpack,
+  LayerWriter,
+  layerKind,
+  layerPath,
+  unpackBlob,
+  unpackedSize,
+  unpackStoredLayer,
+} from "./layers";
 export { findInStack, readFromStack, readRootFile } from "./lookup";
 export { forgetMappedLayers } from "./mapped";
 export { layerDirectories, prepareRootfs, rootLayers } from "./rootfs";
 export { type Selected, selectDriver } from "./select";
+export { readPieces, type Spooled, spool } from "./spool";
+export { type LayerDirectory, type StoredBlob, storedBlobs, storedLayers } from "./stored";
+export { blobFault, layerMatches, putLayerAside } from "./verify";

@@ -1,4 +1,4 @@
-import { existsSync, renameSync } from "node:fs";
+import { closeSync, existsSync, openSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../error";
 import { callHelper, HelperError, type LayerApplyReply, type Running, startHelper } from "../helper";
@@ -6,7 +6,7 @@ import { type Digest, hexOf } from "../oci";
 import { type Context, insertLayer, layerSize, makePrivateDirectory } from "../state";
 import { makeMappedDirectory } from "./_owner";
 import { makeTemporary, type Temporary } from "./_temporary";
-import { hintForSpace } from "./content";
+import { blobPath, hintForSpace } from "./content";
 import type { Driver } from "./driver";
 
 /**
@@ -196,6 +196,21 @@ export async function unpackBlob(
     return await writer.finish();
   } finally {
     await writer.abandon();
+  }
+}
+
+/** Like `unpackBlob()`, of a blob in the store. */
+export async function unpackStoredLayer(
+  context: Context,
+  driver: Driver,
+  layer: LayerToUnpack,
+  blob: Digest,
+): Promise<number> {
+  const fd = openSync(blobPath(context, blob), "r");
+  try {
+    return await unpackBlob(context, driver, layer, fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

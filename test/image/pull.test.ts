@@ -191,7 +191,7 @@ describe("pullImage()", () => {
     const requests = () => registry.requests.length;
 
     expect((await failure(pull(place.context, name, { policy: "never" }))).message).toBe(
-      `find image: ${name}: no such image`,
+      `No such image: ${name}: image not known`,
     );
     expect(requests()).toBe(0);
     await pull(place.context, name, { policy: "missing" });

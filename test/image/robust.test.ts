@@ -130,6 +130,23 @@ describe.skipIf(!canMapIds)("a full disk (needs unshare --map-auto)", () => {
       expect(existsSync(place.context.paths.images)).toBe(false); // all of it was inside
     },
   );
+
+  test("refuses a bomb before it is full: a layer of more than is free, whose blob is small", async () => {
+    const files = Array.from({ length: 64 }, (_, at) => [`zeros${at}`, new Uint8Array(1 << 20)]);
+    const built = await makeImage({ layers: [Object.fromEntries(files)] });
+    const server = await startServer(built);
+    await using place = makePlace();
+    const { stdout, stderr } = pullOnSmallDisk(place, 24_000, server.name);
+    server.stop();
+
+    expect(stderr.toString()).toMatch(/it holds more than the \d+ bytes that are free/);
+    expect(
+      stdout
+        .toString()
+        .split("\n")
+        .filter((line) => line !== "" && !line.endsWith("/overlay")),
+    ).toEqual([]);
+  });
 });
 
 /** The registry in a process of its own: the test's own waits for the pull. */

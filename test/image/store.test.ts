@@ -111,8 +111,8 @@ describe("findImage()", () => {
   test("says when there is none, or no name at all", async () => {
     await using place = makePlace();
     expect(lookUpImage(place.context, "nothing")).toBeNull();
-    expect(() => findImage(place.context, "nothing")).toThrow("find image: nothing: no such image");
-    expect(() => findImage(place.context, "sha256:abc")).toThrow("no such image");
+    expect(() => findImage(place.context, "nothing")).toThrow("No such image: nothing: image not known");
+    expect(() => findImage(place.context, "sha256:abc")).toThrow("No such image");
     expect(() => findImage(place.context, "No:Such:Name")).toThrow("invalid reference");
   });
 });
@@ -181,7 +181,9 @@ describe("removeImage()", () => {
 
     const error = await failure(removeImage(place.context, "hello"));
 
-    expect(error.message).toBe("remove image: hello: container web was made of it");
+    expect(error.message).toMatch(
+      /^conflict: unable to remove repository reference "hello" \(must force\) - container \S+ is using its referenced image [0-9a-f]{12}$/,
+    );
     expect(error).toMatchObject({ code: "in-use", hint: "remove the container first: proa rm web" });
     expect(listImages(place.context)).toMatchObject([{ containers: 1 }]);
   });
@@ -198,7 +200,7 @@ describe("removeImage()", () => {
     await tagImage(place.context, image.id, "again");
     addContainer(place.context, "db", image, "running");
     expect((await failure(removeImage(place.context, "again", { isForced: true }))).message).toContain(
-      "container db is running on it",
+      "(cannot be forced) - image is being used by running container",
     );
     place.verify();
   });
@@ -224,7 +226,7 @@ describe("removeImage()", () => {
   test("says what is not there", async () => {
     await using place = makePlace();
     expect(await failure(removeImage(place.context, "nothing"))).toMatchObject({
-      message: "remove image: nothing: no such image",
+      message: "No such image: nothing: image not known",
       exitCode: 1,
     });
   });

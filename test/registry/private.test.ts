@@ -24,9 +24,9 @@ describe("parseChallenges()", () => {
 
 test("tokenUrl() does not go from https to http", () => {
   const challenge = (realm: string) => ({ scheme: "bearer", parameters: { realm } });
-  expect(tokenUrl(challenge("http://t/"), "s", true)).toBeUndefined();
-  expect(tokenUrl(challenge("http://t/"), "s", false)?.href).toBe("http://t/?scope=s");
-  expect(tokenUrl(challenge("https://t/?a=b"), "s", true)?.href).toBe("https://t/?a=b&scope=s");
+  expect(tokenUrl(challenge("http://t/"), ["s"], true)).toBeUndefined();
+  expect(tokenUrl(challenge("http://t/"), ["s"], false)?.href).toBe("http://t/?scope=s");
+  expect(tokenUrl(challenge("https://t/?a=b"), ["s"], true)?.href).toBe("https://t/?a=b&scope=s");
 });
 
 describe("endpointOf()", () => {

@@ -1,5 +1,7 @@
 /** Options of `run` and `create` that say which image is meant, and when it is pulled. */
 import { EngineError } from "../../error";
+import type { RegistryFlags } from "../../image";
+import { registryArgs, registryFlagsFrom } from "../image/registry-options";
 import type { Args, Values } from "../tree";
 
 export const imageArgs = {
@@ -25,6 +27,7 @@ export const imageArgs = {
     default: true,
     description: "Do not verify signatures of docker's content trust; proa never does",
   },
+  ...registryArgs,
 } as const satisfies Args;
 
 type ImageValues = Values<typeof imageArgs>;
@@ -33,10 +36,11 @@ export type ImageOptions = {
   pull: "always" | "missing" | "never" | "newer";
   platform: string | undefined;
   quiet: boolean;
+  registry: RegistryFlags;
 };
 
 /** @throws `invalid`, `unsupported` */
-export function imageOptionsFrom(args: ImageValues): ImageOptions {
+export function imageOptionsFrom(args: ImageValues, given: ReadonlySet<string>): ImageOptions {
   if (!args["disable-content-trust"]) {
     throw new EngineError(
       "unsupported",
@@ -46,7 +50,12 @@ export function imageOptionsFrom(args: ImageValues): ImageOptions {
       { hint: "name the image by its digest: IMAGE@sha256:…" },
     );
   }
-  return { pull: args.pull, platform: platformFrom(args), quiet: args.quiet };
+  return {
+    pull: args.pull,
+    platform: platformFrom(args),
+    quiet: args.quiet,
+    registry: registryFlagsFrom(args, given),
+  };
 }
 
 /** podman's three options in place of docker's one. */

@@ -7,7 +7,6 @@ type Refusal = { readonly why: string; readonly hint?: string; readonly isSwitch
 const WINDOWS: Refusal = { why: "it is for containers of Windows" };
 const NO_API: Refusal = { why: "proa has no API socket yet" };
 const NO_PODS: Refusal = { why: "proa has no pods yet", hint: "--network container:NAME shares a network" };
-const NO_REGISTRY_OPTIONS: Refusal = { why: "how a registry is reached cannot be said with an option yet" };
 const NO_CGROUPS: Refusal = { why: "proa does not place containers in control groups yet" };
 
 const refusals = {
@@ -23,13 +22,7 @@ const refusals = {
   pod: NO_PODS,
   "pod-id-file": NO_PODS,
   "init-ctr": NO_PODS,
-  authfile: NO_REGISTRY_OPTIONS,
-  "cert-dir": NO_REGISTRY_OPTIONS,
-  creds: NO_REGISTRY_OPTIONS,
-  "tls-verify": { ...NO_REGISTRY_OPTIONS, isSwitch: true },
   "decryption-key": { why: "encrypted images cannot be read" },
-  retry: NO_REGISTRY_OPTIONS,
-  "retry-delay": NO_REGISTRY_OPTIONS,
   cgroups: NO_CGROUPS,
   "rdt-class": { why: "an ordinary user cannot assign resources of the CPU's caches" },
   "shm-size-systemd": {

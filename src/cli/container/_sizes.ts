@@ -1,6 +1,6 @@
 import { containerSize } from "../../container";
 import type { Context } from "../../state";
-import type { PsRow } from "./_ps-fields";
+import type { PsRow } from "./ps-fields";
 
 /** Work out how much each container takes. */
 export async function measure(context: Context, rows: readonly PsRow[]): Promise<void> {

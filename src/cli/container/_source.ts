@@ -2,7 +2,7 @@
 import { realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type AskedSpec, withImageDefaults } from "../../container";
 import { EngineError } from "../../error";
-import { imageById, type PullPolicy, type StoredImage } from "../../image";
+import { hasTransport, imageById, type PullPolicy, type RegistryFlags, type StoredImage } from "../../image";
 import type { ContainerSpec } from "../../oci";
 import type { ContainerRow } from "../../state";
 import type { RootSource } from "../../storage";
@@ -15,7 +15,7 @@ export type Source = { source: RootSource; imageId: string | null; spec: Contain
 export async function resolveSource(
   app: App,
   asked: AskedSpec,
-  options: { pull: PullPolicy; platform: string | undefined; quiet: boolean },
+  options: { pull: PullPolicy; platform: string | undefined; quiet: boolean; registry?: RegistryFlags },
 ): Promise<Source> {
   if (asked.HostConfig.Rootfs !== "") {
     const path = rootDirectory(asked.HostConfig.Rootfs);
@@ -23,7 +23,9 @@ export async function resolveSource(
     return { source: { kind: "directory", path }, imageId: null, spec };
   }
   const image = await obtainImage(app, asked.Image, options);
-  return { source: sourceOfImage(image), imageId: image.id, spec: withImageDefaults(asked, image.config) };
+  // an archive's path is no name of an image
+  const named = hasTransport(asked.Image) ? { ...asked, Image: image.name ?? image.id } : asked;
+  return { source: sourceOfImage(image), imageId: image.id, spec: withImageDefaults(named, image.config) };
 }
 
 /** The root of a container that is there already. Throws `not-found` when its image has been removed by force. */

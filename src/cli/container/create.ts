@@ -33,7 +33,7 @@ export const command = defineCommand({
     const asked = specFrom(args, given, app.env, attached);
     const cidfile = claimCidfile(args.cidfile);
     try {
-      const { imageId, spec } = await resolveSource(app, asked, imageOptionsFrom(args));
+      const { imageId, spec } = await resolveSource(app, asked, imageOptionsFrom(args, given));
       if (args.replace) await (await import("./_replace")).removeNamesake(app, args.name);
       const { id } = await createContainer(app.context, { name: args.name ?? "", spec, imageId });
       cidfile.write(id);

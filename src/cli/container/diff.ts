@@ -1,11 +1,9 @@
 import { changesOf, findContainer } from "../../container";
 import { EngineError } from "../../error";
 import { usageError } from "../args";
-import { oneLine, printableJson } from "../output/table";
+import { writeChanges } from "../output/changes";
 import { defineCommand } from "../tree";
 import { newest } from "./_targets";
-
-const KINDS = { C: "changed", A: "added", D: "deleted" } as const;
 
 export const command = defineCommand({
   meta: {
@@ -40,33 +38,6 @@ mounts and the places they are mounted at are left out.`,
         ? await newest(app, "diff")
         : await findContainer(app.context, "diff", args.container);
     const changes = await changesOf(app.context, row);
-    if (args.format === "json") {
-      const lists: Record<string, string[]> = {};
-      const decoder = new TextDecoder();
-      for (const { kind, path } of changes) {
-        const list = lists[KINDS[kind]] ?? [];
-        lists[KINDS[kind]] = list;
-        list.push(decoder.decode(path));
-      }
-      app.io.stdout.write(`${printableJson(JSON.stringify(lists, null, 4))}\n`);
-      return;
-    }
-    if (app.io.stdout.isTTY) {
-      const decoder = new TextDecoder(); // a name that the container chose must not steer a terminal
-      app.io.stdout.write(
-        changes.map(({ kind, path }) => `${kind} ${oneLine(decoder.decode(path))}\n`).join(""),
-      );
-      return;
-    }
-    // names are bytes, and are written as they are
-    const bytes = new Uint8Array(changes.reduce((size, { path }) => size + path.length + 3, 0));
-    let at = 0;
-    for (const { kind, path } of changes) {
-      bytes.set([kind.charCodeAt(0), 32], at);
-      bytes.set(path, at + 2);
-      bytes[at + 2 + path.length] = 10;
-      at += path.length + 3;
-    }
-    app.io.stdout.write(bytes);
+    writeChanges(app.io, changes, args.format === "json");
   },
 });

@@ -6,7 +6,7 @@ import { parseFilters, passesFilters } from "../output/filter";
 import { formatRows } from "../output/format";
 import { defineCommand, type Values } from "../tree";
 import { CONTAINER_FILTERS } from "./_filter-keys";
-import { NAMESPACE_COLUMNS, PS_COLUMNS, type PsRow, psFields } from "./_ps-fields";
+import { NAMESPACE_COLUMNS, PS_COLUMNS, type PsRow, psFields } from "./ps-fields";
 
 const SORTS = ["command", "created", "id", "image", "names", "runningfor", "size", "status"] as const;
 

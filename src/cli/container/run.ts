@@ -67,7 +67,7 @@ export const command = defineCommand({
     const asked = specFrom(args, given, app.env, attached);
     const cidfile = claimCidfile(args.cidfile);
     try {
-      const { source, imageId, spec } = await resolveSource(app, asked, imageOptionsFrom(args));
+      const { source, imageId, spec } = await resolveSource(app, asked, imageOptionsFrom(args, given));
       if (args.replace) await (await import("./_replace")).removeNamesake(app, args.name);
       const attach = { ...attached, detachKeys, sigProxy: args["sig-proxy"] && !args.tty };
       return await runContainer(

@@ -33,6 +33,7 @@ export async function pullWithProgress(app: App, name: string, options: ObtainOp
       onProgress,
       signal: ended.signal,
       userAgent: `proa/${version}`,
+      flags: options.registry,
     });
     view?.finish();
     if (resolved) view?.message(`Digest: ${resolved.digest}`);

@@ -4,44 +4,71 @@ import { type Field, formatRows } from "../output/format";
 import { humanSize } from "../output/size";
 import { localTime, timeAgo } from "../output/time";
 import { defineCommand } from "../tree";
+import { checkPlatform } from "./_platform";
 
 const STEP_WIDTH = 45; // characters, as docker shows it
 
-const fields = (nowMs: number): Record<string, Field<HistoryLine>> => ({
-  ID: {
-    header: "IMAGE",
-    value: ({ id }, { noTrunc }) => (noTrunc ? id : id.replace("sha256:", "").slice(0, 12)),
-  },
-  CreatedSince: {
-    header: "CREATED",
-    value: ({ createdMs }) => (createdMs === 0 ? "N/A" : timeAgo(createdMs, nowMs)),
-  },
-  CreatedAt: {
-    header: "CREATED AT",
-    value: ({ createdMs }) => (createdMs === 0 ? "N/A" : localTime(createdMs)),
-  },
-  CreatedBy: {
-    header: "CREATED BY",
-    value: ({ createdBy }, { noTrunc }) => (noTrunc ? createdBy : shorten(createdBy)),
-  },
-  Size: { header: "SIZE", value: ({ sizeBytes }) => humanSize(sizeBytes, 3) },
-  Comment: { header: "COMMENT", value: ({ comment }) => comment },
-});
+type More = { nowMs: number; human: boolean };
+
+const fields = ({ nowMs, human }: More): Record<string, Field<HistoryLine>> => {
+  const date = ({ createdMs }: HistoryLine) => (createdMs === 0 ? "N/A" : rfc3339(createdMs));
+  const ago = ({ createdMs }: HistoryLine) => (createdMs === 0 ? "N/A" : timeAgo(createdMs, nowMs));
+  return {
+    ID: {
+      header: "IMAGE",
+      value: ({ id }, { noTrunc }) => (noTrunc ? id : id.replace("sha256:", "").slice(0, 12)),
+    },
+    CreatedSince: { header: human ? "CREATED" : "CREATED AT", value: human ? ago : date },
+    CreatedAt: {
+      header: "CREATED AT",
+      value: (line) => (line.createdMs === 0 ? "N/A" : human ? localTime(line.createdMs) : date(line)),
+    },
+    CreatedBy: {
+      header: "CREATED BY",
+      value: ({ createdBy }, { noTrunc }) => (noTrunc ? createdBy : shorten(createdBy)),
+    },
+    Size: {
+      header: "SIZE",
+      value: ({ sizeBytes }) => (human ? humanSize(sizeBytes, 3) : String(sizeBytes)),
+    },
+    Comment: { header: "COMMENT", value: ({ comment }) => comment },
+    // podman's names
+    Created: { header: "CREATED", value: human ? ago : date, isExtra: true },
+    Tags: { header: "TAGS", value: ({ tags }) => tags, isExtra: true },
+  };
+};
 
 export const command = defineCommand({
   meta: {
     description: "Show how an image was made",
-    examples: [{ command: "proa history --no-trunc debian", does: "its steps, newest first, in full" }],
+    examples: [
+      { command: "proa history --no-trunc debian", does: "its steps, newest first, in full" },
+      { command: "proa history --human=false debian", does: "times and sizes as numbers" },
+    ],
     seeAlso: ["proa-images(1)"],
   },
   args: {
     ...rowFlags,
+    human: {
+      type: "boolean",
+      alias: "H",
+      default: true,
+      description: "Sizes and times for people; with --human=false in bytes and as dates",
+    },
+    platform: {
+      type: "string",
+      valueHint: "OS/ARCH",
+      value: "platform",
+      description: "Only if it is the image for this platform",
+    },
     image: { type: "positional", value: "image", description: "Name or id" },
   },
   async run({ app, args }) {
     const { context, io } = app;
-    const text = await formatRows(historyOf(context, findImage(context, args.image)), {
-      fields: fields(context.now()),
+    const image = findImage(context, args.image);
+    checkPlatform("history", args.image, image, args.platform);
+    const text = await formatRows(historyOf(context, image), {
+      fields: fields({ nowMs: context.now(), human: args.human }),
       columns: ["ID", "CreatedSince", "CreatedBy", "Size", "Comment"],
       quietField: "ID",
       quiet: args.quiet,
@@ -51,6 +78,11 @@ export const command = defineCommand({
     io.stdout.write(text);
   },
 });
+
+/** As docker writes a date for programs: without a fraction of a second. */
+function rfc3339(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
+}
 
 function shorten(text: string): string {
   return text.length > STEP_WIDTH ? `${text.slice(0, STEP_WIDTH - 1)}…` : text;

@@ -1,6 +1,7 @@
 import { findImage, inspectImage } from "../../image";
 import { documentFlags, printDocuments } from "../_flags";
 import { defineCommand } from "../tree";
+import { checkPlatform } from "./_platform";
 
 export const command = defineCommand({
   meta: {
@@ -10,11 +11,19 @@ export const command = defineCommand({
   },
   args: {
     ...documentFlags,
+    platform: {
+      type: "string",
+      valueHint: "OS/ARCH",
+      value: "platform",
+      description: "Only if it is the image for this platform",
+    },
     image: { type: "positional", rest: true, value: "image", description: "Name or id" },
   },
   run({ app, args }) {
-    return printDocuments(app, args.image, args.format, async (name) =>
-      inspectImage(app.context, findImage(app.context, name)),
-    );
+    return printDocuments(app, args.image, args.format, async (name) => {
+      const image = findImage(app.context, name);
+      checkPlatform("inspect image", name, image, args.platform);
+      return inspectImage(app.context, image);
+    });
   },
 });

@@ -1,43 +1,11 @@
-import { EngineError } from "../../error";
-import { type ImageSummary, listImages } from "../../image";
+import { listImages, namesOfImage } from "../../image";
 import { filterFlag, rowFlags } from "../_flags";
-import { hasLabel, isTrue, parseFilters, passesFilters } from "../output/filter";
-import { type Field, formatRows } from "../output/format";
-import { imageSize } from "../output/size";
-import { localTime, timeAgo } from "../output/time";
+import { usageError } from "../args";
+import { parseFilters, passesFilters } from "../output/filter";
+import { formatRows } from "../output/format";
 import { defineCommand } from "../tree";
-
-/** A line of the list: an image has one a name. */
-type Line = ImageSummary & { repository: string; tag: string; digest: string };
-
-const NONE = "<none>";
-
-const fields = (nowMs: number): Record<string, Field<Line>> => ({
-  Repository: { header: "REPOSITORY", value: ({ repository }) => repository },
-  Tag: { header: "TAG", value: ({ tag }) => tag },
-  Digest: { header: "DIGEST", value: ({ digest }) => digest },
-  ID: {
-    header: "IMAGE ID",
-    value: ({ id }, { noTrunc }) => (noTrunc ? id : id.slice("sha256:".length).slice(0, 12)),
-  },
-  CreatedSince: {
-    header: "CREATED",
-    value: ({ createdMs }) => (createdMs === 0 ? "N/A" : timeAgo(createdMs, nowMs)),
-  },
-  CreatedAt: {
-    header: "CREATED AT",
-    value: ({ createdMs }) => (createdMs === 0 ? "N/A" : localTime(createdMs)),
-  },
-  Size: { header: "SIZE", value: ({ sizeBytes }) => imageSize(sizeBytes) },
-  // docker's list knows none of the next two either
-  SharedSize: { header: "SHARED SIZE", value: () => "N/A" },
-  UniqueSize: { header: "UNIQUE SIZE", value: () => "N/A" },
-  VirtualSize: { header: "SIZE", value: ({ sizeBytes }) => imageSize(sizeBytes) },
-  Containers: { header: "CONTAINERS", value: ({ containers }) => String(containers) },
-  Platform: { header: "PLATFORM", value: ({ platform }) => platform },
-});
-
-const FILTERS = ["before", "dangling", "label", "reference", "since"];
+import { FILTERS, matchesName, testsFor } from "./_ls-filters";
+import { fieldsOf, type Line, linesOf, sorted, sortKeys } from "./_ls-lines";
 
 export const command = defineCommand({
   meta: {
@@ -46,6 +14,7 @@ export const command = defineCommand({
       { command: "proa images", does: "list all images" },
       { command: "proa images 'localhost:5000/*'", does: "those whose name matches" },
       { command: "proa images -q --filter dangling=true", does: "ids of those without a name" },
+      { command: "proa images --sort size --format '{{.ID}} {{.Size}}'", does: "the smallest first" },
     ],
     seeAlso: ["proa-pull(1)", "proa-rmi(1)"],
   },
@@ -54,6 +23,15 @@ export const command = defineCommand({
     digests: { type: "boolean", description: "Show the digests" },
     filter: filterFlag(FILTERS, "images"),
     ...rowFlags,
+    history: { type: "boolean", description: "Show the names that images have had" },
+    noheading: { type: "boolean", alias: "n", description: "No titles over the columns" },
+    sort: {
+      type: "string",
+      valueHint: "KEY",
+      value: { oneOf: sortKeys },
+      description: "Sort by created, id, repository, size or tag; the newest come first otherwise",
+    },
+    tree: { type: "boolean", description: "Show each image with the platform that it is for" },
     name: {
       type: "positional",
       required: false,
@@ -69,74 +47,37 @@ export const command = defineCommand({
     const lines = images.flatMap(linesOf);
     const wanted = (line: Line) =>
       (args.name === undefined || matchesName(line, args.name)) &&
-      passesFilters(filters, testsFor(line, images));
+      passesFilters(filters, testsFor(context, line, images));
     const kept = filters.size > 0 || args.name !== undefined ? lines.filter(wanted) : lines;
-    const text = await formatRows(args.quiet ? onceEach(kept) : kept, {
-      fields: fields(context.now()),
-      columns: ["Repository", "Tag", ...(args.digests ? ["Digest"] : []), "ID", "CreatedSince", "Size"],
+    const rows = args.sort === undefined ? kept : sorted(kept, args.sort);
+    if (args.tree) {
+      if (args.quiet || args.format !== undefined || args.digests)
+        throw usageError("--tree cannot be used with --quiet, --format or --digests");
+      const { treeOf } = await import("./_ls-tree");
+      io.stdout.write(treeOf(context, onceEach(rows), args["no-trunc"]));
+      return;
+    }
+    const text = await formatRows(args.quiet ? onceEach(rows) : rows, {
+      fields: fieldsOf({ nowMs: context.now(), history: (id) => namesOfImage(context, id) }),
+      columns: [
+        "Repository",
+        "Tag",
+        ...(args.digests ? ["Digest"] : []),
+        "ID",
+        "CreatedSince",
+        "Size",
+        ...(args.history ? ["History"] : []),
+      ],
       quietField: "ID",
       quiet: args.quiet,
       noTrunc: args["no-trunc"],
       format: args.format,
     });
-    io.stdout.write(text);
+    const hasTitles = !args.quiet && /^\s*(table\b.*)?$/s.test(args.format ?? "");
+    io.stdout.write(args.noheading && hasTitles ? text.slice(text.indexOf("\n") + 1) : text);
   },
 });
 
-/** A line a tag, and one for each repository that it was pulled from by digest alone; an image without a name has a line of its own. */
-function linesOf(image: ImageSummary): Line[] {
-  const digests = image.repositoryDigests.map((name) => {
-    const [repository = NONE, digest = NONE] = name.split("@");
-    return { repository, digest };
-  });
-  const tags = image.tags.map((name) => {
-    const cut = name.lastIndexOf(":"); // a port stands before a slash, and every name here has its tag
-    return { repository: name.slice(0, cut), tag: name.slice(cut + 1) };
-  });
-  const named = tags.map((tag) => ({
-    ...tag,
-    digest: digests.find(({ repository }) => repository === tag.repository)?.digest ?? NONE,
-  }));
-  const bare = digests
-    .filter(({ repository }) => !tags.some((tag) => tag.repository === repository))
-    .map((each) => ({ ...each, tag: NONE }));
-  const names = [...named, ...bare];
-  return (names.length > 0 ? names : [{ repository: NONE, tag: NONE, digest: NONE }]).map((name) => ({
-    ...image,
-    ...name,
-  }));
-}
-
 function onceEach(lines: Line[]): Line[] {
   return [...new Map(lines.map((line) => [line.id, line])).values()];
-}
-
-/** A name, a name with its tag, or a pattern in which * does not match a slash. */
-function matchesName({ repository, tag }: Line, pattern: string): boolean {
-  const glob = new Bun.Glob(pattern);
-  return repository === pattern || glob.match(repository) || glob.match(`${repository}:${tag}`);
-}
-
-function testsFor(line: Line, images: ImageSummary[]): Record<string, (value: string) => boolean> {
-  const createdOf = (name: string): number => {
-    const found = images.find(
-      ({ id, tags }) => tags.includes(name) || tags.includes(`${name}:latest`) || isIdOf(id, name),
-    );
-    if (found) return found.createdMs;
-    throw new EngineError("not-found", "filter", name, "no such image", { exitCode: 1 });
-  };
-  return {
-    before: (value) => line.createdMs < createdOf(value),
-    since: (value) => line.createdMs > createdOf(value),
-    dangling: (value) => (line.tags.length === 0) === isTrue("dangling", value),
-    label: (value) => hasLabel(line.labels, value),
-    reference: (value) => matchesName(line, value),
-  };
-}
-
-function isIdOf(id: string, text: string): boolean {
-  return (
-    /^(sha256:)?[0-9a-f]{6,}$/.test(text) &&
-    id.slice("sha256:".length).startsWith(text.replace("sha256:", ""))
-  );
 }

@@ -1,13 +1,17 @@
+import { hasTransport, type RegistryFlags } from "../../image";
 import { formatReference, parseReference, withDefaultTag } from "../../oci";
+import { version } from "../_version";
+import type { App } from "../app";
 import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
 import { obtainImage } from "./obtain";
+import { registryArgs, registryFlagsFrom } from "./registry-options";
 
 export const command = defineCommand({
   meta: {
     description: "Pull an image from a registry",
     details:
-      "Every layer is fetched, verified and unpacked at the same time. What is here already is not fetched again. A name without a registry means docker.io.",
+      "Every layer is fetched, verified and unpacked at the same time. What is here already is not fetched again. A name without a registry means docker.io; docker-archive:FILE, oci-archive:FILE, oci:DIRECTORY and dir:DIRECTORY are read like one.",
     examples: [
       { command: "proa pull debian:bookworm", does: "from docker.io/library" },
       {
@@ -18,6 +22,7 @@ export const command = defineCommand({
     seeAlso: ["proa-images(1)", "proa-run(1)"],
   },
   args: {
+    "all-tags": { type: "boolean", alias: "a", description: "Every tag of the repository" },
     platform: {
       type: "string",
       valueHint: "OS/ARCH",
@@ -32,12 +37,36 @@ export const command = defineCommand({
       description: "When to pull",
     },
     quiet: { type: "boolean", alias: "q", description: "Do not show progress" },
+    ...registryArgs,
     image: { type: "positional", rest: true, value: "image", description: "Name of the image" },
   },
-  run({ app, args }) {
-    return forEachTarget(app.io, args.image, async (name) => {
-      await obtainImage(app, name, { pull: args.policy, platform: args.platform, quiet: args.quiet });
+  async run({ app, args, given }) {
+    const registry = registryFlagsFrom(args, given);
+    const names = args["all-tags"] ? await allTagsOf(app, args.image, registry) : args.image;
+    return forEachTarget(app.io, names, async (text) => {
+      if (hasTransport(text)) {
+        const { pullLocal } = await import("./_local");
+        const local = await pullLocal(app, text, args);
+        if (local !== undefined) return local;
+      }
+      const name = text.replace(/^docker:\/\//, "");
+      await obtainImage(app, name, {
+        pull: args.policy,
+        platform: args.platform,
+        quiet: args.quiet,
+        registry,
+      });
       return formatReference(withDefaultTag(parseReference(name)));
     });
   },
 });
+
+/** Every tag of each of these repositories. */
+async function allTagsOf(app: App, repositories: readonly string[], flags: RegistryFlags): Promise<string[]> {
+  const { remoteTags } = await import("../../image");
+  const names: string[] = [];
+  for (const name of repositories) {
+    names.push(...(await remoteTags(app.context, name, { userAgent: `proa/${version}`, flags })));
+  }
+  return names;
+}

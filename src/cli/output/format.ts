@@ -60,7 +60,7 @@ export async function formatRows<T>(rows: readonly T[], options: RowsOptions<T>)
       ? "{{json .}}"
       : format;
   const template = await parseFormat(source);
-  const names = Object.keys(fields);
+  const names = Object.keys(fields).filter((name) => fields[name]?.isExtra !== true); // what is suggested for a name that is wrong
   const clean = isTable ? oneLineOf : (value: unknown) => value;
   const body = rows.map((row) => runFormat(template, rowValue(row, fields, more, clean), names));
   if (!isTable) return lines(body);

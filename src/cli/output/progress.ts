@@ -7,7 +7,17 @@ import { displayWidth, truncateToWidth } from "./table";
  * plain line when it begins and when it is done, without any escape sequence.
  */
 
-export type LayerStatus = "waiting" | "downloading" | "verifying" | "extracting" | "exists" | "done";
+export type LayerStatus =
+  | "waiting"
+  | "downloading"
+  | "verifying"
+  | "extracting"
+  | "exists"
+  | "done"
+  | "preparing"
+  | "pushing"
+  | "mounted"
+  | "skipped";
 
 export type LayerProgress = {
   readonly kind: "layer";
@@ -29,6 +39,8 @@ export type PullProgressView = {
 
 export type ProgressOptions = {
   env: Env;
+  /** Which way the layers go. Default: pull. */
+  way?: "pull" | "push";
   /** Milliseconds; for tests. */
   now?: () => number;
 };
@@ -40,6 +52,18 @@ const words: Record<LayerStatus, string> = {
   extracting: "Extracting",
   exists: "Already exists",
   done: "Pull complete",
+  preparing: "Preparing",
+  pushing: "Pushing",
+  mounted: "Mounted from another repository",
+  skipped: "Skipped foreign layer",
+};
+
+/** What differs when layers are pushed. */
+const pushWords: Record<LayerStatus, string> = {
+  ...words,
+  waiting: "Waiting",
+  exists: "Layer already exists",
+  done: "Pushed",
 };
 
 const redrawMs = 50;
@@ -49,10 +73,24 @@ export function pullProgressView(stream: OutStream, options: ProgressOptions): P
   const write = writerOf(stream);
   return stream.isTTY && options.env.TERM !== "dumb"
     ? new TerminalView(stream, write, options)
-    : new PlainView(write);
+    : new PlainView(write, wordsOf(options));
 }
 
 type Write = (text: string) => void;
+type Words = Record<LayerStatus, string>;
+
+function wordsOf({ way }: ProgressOptions): Words {
+  return way === "push" ? pushWords : words;
+}
+
+const begun: readonly LayerStatus[] = [
+  "waiting",
+  "downloading",
+  "verifying",
+  "extracting",
+  "preparing",
+  "pushing",
+];
 
 /** Writes to the stream, and no more once nobody reads it: the pull goes on. */
 function writerOf(stream: OutStream): Write {
@@ -71,10 +109,14 @@ function writerOf(stream: OutStream): Write {
 class PlainView implements PullProgressView {
   private readonly said = new Map<string, string>();
 
-  constructor(private readonly write: Write) {}
+  constructor(
+    private readonly write: Write,
+    private readonly words: Words,
+  ) {}
 
   update({ id, status }: LayerProgress): void {
-    const text = words[status === "exists" || status === "done" ? status : "waiting"];
+    const first = this.words === pushWords ? "preparing" : "waiting";
+    const text = this.words[begun.includes(status) ? first : status];
     if (this.said.get(id) === text) return;
     this.said.set(id, text);
     this.write(`${shortName(id)}: ${text}\n`);
@@ -95,12 +137,14 @@ class TerminalView implements PullProgressView {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private finished = false;
   private readonly now: () => number;
+  private readonly words: Words;
 
   constructor(
     private readonly stream: OutStream,
     private readonly write: Write,
     options: ProgressOptions,
   ) {
+    this.words = wordsOf(options);
     this.now = options.now ?? (() => performance.now());
   }
 
@@ -134,7 +178,7 @@ class TerminalView implements PullProgressView {
     // One column stays free: a full line would leave the cursor where terminals differ.
     const width = Math.max(1, (this.stream.columns ?? 80) - 1);
     const shown = all ? [...this.layers.values()] : this.fitting();
-    const lines = shown.map((layer) => truncateToWidth(lineOf(layer, width), width));
+    const lines = shown.map((layer) => truncateToWidth(lineOf(layer, width, this.words), width));
     const left = this.layers.size - shown.length;
     if (left > 0) lines.push(truncateToWidth(`… and ${left} more`, width));
     this.write(this.erase() + lines.map((line) => `${line}\n`).join(""));
@@ -147,7 +191,7 @@ class TerminalView implements PullProgressView {
     const layers = [...this.layers.values()];
     if (layers.length <= room) return layers;
     const rank = ({ status }: LayerProgress) =>
-      status === "done" || status === "exists" ? 2 : status === "waiting" ? 1 : 0;
+      !begun.includes(status) ? 2 : status === "waiting" || status === "preparing" ? 1 : 0;
     return layers.toSorted((a, b) => rank(a) - rank(b)).slice(0, room);
   }
 
@@ -160,10 +204,10 @@ class TerminalView implements PullProgressView {
 }
 
 /** `abc123def456: Downloading [====>     ]  12.3MB/45.6MB`; the bar goes first where the terminal is narrow. */
-function lineOf(layer: LayerProgress, width: number): string {
+function lineOf(layer: LayerProgress, width: number, words: Words): string {
   const { id, status, current = 0, total } = layer;
   const head = `${shortName(id)}: ${words[status]}`;
-  if (status !== "downloading" && status !== "extracting") return head;
+  if (status !== "downloading" && status !== "extracting" && status !== "pushing") return head;
   const amount = total === undefined ? imageSize(current) : `${imageSize(current)}/${imageSize(total)}`;
   if (total === undefined || total <= 0) return `${head}  ${amount}`;
   const room = Math.min(50, width - head.length - amount.length - 5);

@@ -22,6 +22,7 @@ const args = {
     description: "All images that no container uses, not only those without a name",
   },
   volumes: { type: "boolean", description: "Anonymous volumes that no container uses, too" },
+  blobs: { type: "boolean", description: "Compressed layers that can be fetched again, too" },
   filter,
   force: { type: "boolean", alias: "f", description: "Ask nothing" },
 } as const;
@@ -30,7 +31,7 @@ export const command = defineCommand({
   meta: {
     description: "Remove what nothing uses",
     details:
-      "Containers that do not run, networks that no container uses, images without a name; with --volumes anonymous volumes, too. What killed commands have left is cleared away.",
+      "Containers that do not run, networks that no container uses, images without a name; with --volumes anonymous volumes, too. With --blobs the compressed layers of images that were pulled go as well: containers run without them, and they are fetched again when an image is pushed or saved. What killed commands have left is cleared away.",
     examples: [
       { command: "proa system prune", does: "after a question" },
       {
@@ -53,9 +54,10 @@ export const command = defineCommand({
         "label!": (value) => !hasLabel(labels, value),
         until: () => until.every((time) => createdMs < time),
       });
-    const bytes = await withReserve(context, () => removeAll(app, args, suits));
+    let bytes = await withReserve(context, () => removeAll(app, args, suits));
     forgetUnusedMaps(context);
     await collectGarbage(context);
+    if (args.blobs) bytes += await withReserve(context, () => removeBlobs(app));
     io.stdout.write(`Total reclaimed space: ${humanSize(bytes)}\n`);
   },
 });
@@ -91,6 +93,20 @@ async function removeAll({ context, io }: App, args: PruneValues, suits: Suits):
   return bytes + images.bytes;
 }
 
+/** Returns the bytes that are free now. */
+async function removeBlobs({ context, io }: App): Promise<number> {
+  const { dropBlobs } = await import("../../image");
+  const dropped = await dropBlobs(context);
+  if (dropped === null) {
+    context.warn("no blobs were removed: something is being pulled");
+    return 0;
+  }
+  if (dropped.removed.length > 0) {
+    io.stdout.write(`Deleted Blobs:\n${dropped.removed.map((digest) => `${digest}\n`).join("")}\n`);
+  }
+  return dropped.bytes;
+}
+
 type PruneValues = Values<typeof args>;
 
 function warningOf(args: PruneValues): string {
@@ -99,6 +115,7 @@ function warningOf(args: PruneValues): string {
     "all networks not used by at least one container",
     ...(args.volumes ? ["all anonymous volumes not used by at least one container"] : []),
     args.all ? "all images without at least one container associated to them" : "all dangling images",
+    ...(args.blobs ? ["all blobs of unpacked layers that can be fetched again"] : []),
   ];
   const filters = args.filter.length > 0 ? ["", "  Items to be pruned will be filtered with:"] : [];
   return [

@@ -197,7 +197,7 @@ describe.skipIf(missing !== null)("-v NAME:TARGET", () => {
     [["-v", "v:/x:ro,rw"], '"ro" and "rw"'],
     [["--volume-driver", "rexray", "-v", "v:/x"], "proa has the driver local"],
     [["--mount", "type=npipe,src=a,dst=/x"], "Windows"],
-    [["--mount", "type=image,src=nosuch,dst=/x"], "no such image"],
+    [["--mount", "type=image,src=nosuch,dst=/x"], "No such image: nosuch"],
     [["--mount", "type=bind,src=/no/such,dst=/x"], "bind source path does not exist"],
   ])("%j is refused, and makes nothing", async (options, why) => {
     const result = await engine.proa(["run", ...options, place.tiny, "true"]);

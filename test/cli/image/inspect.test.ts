@@ -73,7 +73,7 @@ describe("image inspect", () => {
       }[by];
       const result = await engine.proa(["image", "inspect", "--format", "{{.Id}}", text]);
       if (by === "name without host")
-        expect(result.stderr).toContain("no such image"); // a short name means Docker Hub's
+        expect(result.stderr).toContain("No such image"); // a short name means Docker Hub's
       else expect(result.stdout).toBe(`${idOf()}\n`);
     },
   );
@@ -92,7 +92,9 @@ describe("image inspect", () => {
   test("prints those that are there, reports the others, and exits with 1", async () => {
     const result = await engine.proa(["image", "inspect", "-f", "{{.Id}}", "not-there", name]);
     expect(result.stdout).toBe(`${idOf()}\n`);
-    expect(result.stderr).toBe("Error: find image: not-there: no such image\nhint: list them: proa images\n");
+    expect(result.stderr).toBe(
+      "Error: No such image: not-there: image not known\nhint: list them: proa images\n",
+    );
     expect(result.exitCode).toBe(1);
   });
 
@@ -125,7 +127,7 @@ describe("inspect", () => {
     expect(await engine.ok(["inspect", "-f", "{{.Name}}", "both"])).toBe("/both");
     expect(await engine.ok(["inspect", "-f", "{{.Id}}", name])).toBe(idOf());
     const wrong = await engine.proa(["inspect", "--type", "image", "both"]);
-    expect(wrong.stderr).toContain("no such image");
+    expect(wrong.stderr).toContain("No such image");
     const none = await engine.proa(["inspect", "--type", "container", name]);
     expect(none.stderr).toContain("no such container");
     const neither = await engine.proa(["inspect", "neither"]);
@@ -166,7 +168,9 @@ describe("history", () => {
 
   test("of what is not there exits with 1", async () => {
     const result = await engine.proa(["history", "not-there"]);
-    expect(result.stderr).toBe("Error: find image: not-there: no such image\nhint: list them: proa images\n");
+    expect(result.stderr).toBe(
+      "Error: No such image: not-there: image not known\nhint: list them: proa images\n",
+    );
     expect(result.exitCode).toBe(1);
   });
 });

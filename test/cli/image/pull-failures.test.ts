@@ -428,7 +428,7 @@ describe("at the same time", () => {
       config: { Env: ["PATH=/bin"] },
     });
     const name = registry.addImage("contended", "v1", image);
-    const allowed = /^$|^Error: remove image: \S+: no such image\nhint: .*\n$/;
+    const allowed = /^$|^Error: No such image: \S+: image not known\nhint: .*\n$/;
     for (let round = 0; round < 3; round++) {
       const all = await Promise.all(
         ["pull", "rmi", "pull", "rmi", "pull", "rmi"].map((verb) =>

@@ -246,7 +246,7 @@ describe("proa pull", () => {
     const name = registry.addImage("policy", "v1", await makeImage({ layers: [{ policy: "1" }] }));
     const never = await engine.proa(["pull", "--policy", "never", name]);
     expect(never.stderr).toBe(
-      `Error: find image: ${name}: no such image\nhint: pull it: proa pull ${name}\n`,
+      `Error: No such image: ${name}: image not known\nhint: pull it: proa pull ${name}\n`,
     );
     await engine.ok(["pull", "-q", name]);
     registry.requests.length = 0;

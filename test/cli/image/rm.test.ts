@@ -105,7 +105,7 @@ test("by id takes all names of one repository; of two only with --force", async 
   const elsewhere = registry.addImage(`${it.repository.split("/")[1]}-too`, "v1", it.image);
   await engine.ok(["pull", "-q", elsewhere]);
   const refused = await engine.proa(["rmi", it.id]);
-  expect(refused.stderr).toContain("it has names in several repositories");
+  expect(refused.stderr).toContain("(must be forced) - image is referenced in multiple repositories");
   expect(refused.stderr).toContain(elsewhere);
   expect(refused.exitCode).toBe(1);
   expect(await engine.ok(["rmi", "--force", it.id])).toContain(`Deleted: ${it.id}`);
@@ -125,7 +125,7 @@ test("removes several, reports those that are not there, and exits with 1", asyn
   const result = await engine.proa(["rmi", "not-there", it.name, "deadbeef"]);
   expect(result.stdout).toContain(`Deleted: ${it.id}`);
   expect(result.stderr).toBe(
-    "Error: remove image: not-there: no such image\nhint: list them: proa images\nError: remove image: deadbeef: no such image\nhint: list them: proa images\n",
+    "Error: No such image: not-there: image not known\nhint: list them: proa images\nError: No such image: deadbeef: image not known\nhint: list them: proa images\n",
   );
   expect(result.exitCode).toBe(1);
 });
@@ -142,9 +142,10 @@ describe("an image in use", () => {
   test("by an ended container is refused, names the container, and --force takes the names but not the layers", async () => {
     const it = await pulled();
     await engine.ok(["run", "--name", "user", it.name, "true"]);
+    const user = await engine.ok(["ps", "-alq", "--no-trunc"]);
     const refused = await engine.proa(["rmi", it.name]);
     expect(refused.stderr).toBe(
-      `Error: remove image: ${it.name}: container user was made of it\nhint: remove the container first: proa rm user\n`,
+      `Error: conflict: unable to remove repository reference "${it.name}" (must force) - container ${user.slice(0, 12)} is using its referenced image ${it.id.slice(7, 19)}\nhint: remove the container first: proa rm user\n`,
     );
     expect(refused.exitCode).toBe(1);
     expect(await engine.ok(["images", "-q", it.name])).not.toBe("");
@@ -159,7 +160,9 @@ describe("an image in use", () => {
     const it = await pulled();
     await engine.ok(["run", "-d", "--name", "runner", it.name, "sleep", "100"]);
     const refused = await engine.proa(["rmi", "-f", it.name]);
-    expect(refused.stderr).toContain("container runner is running on it");
+    expect(refused.stderr).toMatch(
+      /conflict: unable to delete [0-9a-f]{12} \(cannot be forced\) - image is being used by running container [0-9a-f]{12}\n/,
+    );
     expect(refused.stderr).toContain("hint: remove the container first: proa rm --force runner");
     expect(refused.exitCode).toBe(1);
     expect(await engine.ok(["exec", "runner", "cat", "/own"])).not.toBe("");
@@ -187,6 +190,6 @@ test("several removals at the same time remove each image once", async () => {
   const all = await Promise.all([...them, ...them].map(({ name }) => engine.proa(["rmi", name])));
   expect(all.filter(({ exitCode }) => exitCode === 0)).toHaveLength(3);
   for (const { stderr } of all)
-    expect(stderr).toMatch(/^(Error: remove image: \S+: no such image\nhint: .*\n)?$/);
+    expect(stderr).toMatch(/^(Error: No such image: \S+: image not known\nhint: .*\n)?$/);
   expect(await engine.ok(["images", "-q"])).toBe("");
 });

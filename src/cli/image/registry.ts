@@ -1,0 +1,4 @@
+/** What commands elsewhere need to speak to registries. */
+
+export { untilInterrupted } from "./_signals";
+export { registryArgs, registryFlagsFrom } from "./registry-options";

@@ -1,0 +1,124 @@
+import { EngineError } from "../../error";
+import { findImage, tagImage } from "../../image";
+import { formatReference, parseReference, withDefaultTag } from "../../oci";
+import { usageError } from "../args";
+import type { Io } from "../io";
+import { defineCommand } from "../tree";
+
+export const command = defineCommand({
+  meta: {
+    description: "Copy an image to another host, or from one, over ssh",
+    details: `HOST:: is another host with proa, as ssh knows it, [USER@]HOST[:PORT]::. What has no HOST:: is here. Behind the destination's HOST:: a name can stand that the
+image gets there, too.`,
+    usage: "[OPTIONS] [HOST::]IMAGE [[HOST::][NAME]]",
+    examples: [
+      { command: "proa image scp app:1 me@server::", does: "from here to there" },
+      { command: "proa image scp server:2222::app:1", does: "from there to here" },
+      {
+        command: "proa image scp one::app:1 two::app:copy",
+        does: "from one host to another, with a further name",
+      },
+    ],
+    exitStatuses: [{ status: "125", meaning: "ssh, or proa on the other host, failed." }],
+    seeAlso: ["proa-save(1)", "proa-load(1)"],
+  },
+  args: {
+    quiet: { type: "boolean", alias: "q", description: "Print nothing but errors" },
+    source: { type: "positional", valueHint: "[HOST::]IMAGE", value: "image", description: "What to copy" },
+    target: {
+      type: "positional",
+      required: false,
+      valueHint: "[HOST::][NAME]",
+      description: "Where to; here where it is left out",
+    },
+  },
+  async run({ app, args }) {
+    const { context, io } = app;
+    const source = placeOf(args.source);
+    const target = placeOf(args.target ?? "");
+    if (source.name === "") throw usageError(`${JSON.stringify(args.source)} names no image`);
+    if (source.host === undefined && target.host === undefined)
+      throw usageError("one of the two has to be on another host", "write HOST:: in front of it");
+    // here an id may be short or long; there the name is a word of a shell's command line
+    const image = source.host === undefined ? findImage(context, source.name).name : undefined;
+    const asked = source.host === undefined ? source.name : safeName(source.name);
+    const copied = image ?? asked;
+    const more = target.name === "" ? undefined : safeName(target.name);
+    const save = commandOn(source.host, ["save", asked]);
+    const loaded = await pipe(io, save, commandOn(target.host, ["load"]), args.quiet);
+    if (more !== undefined) {
+      if (target.host === undefined) await tagImage(context, copied, more);
+      else await run(io, commandOn(target.host, ["tag", safeName(idOrName(copied, loaded)), more]));
+    }
+    return 0;
+  },
+});
+
+type Place = { host: string | undefined; name: string };
+
+function placeOf(text: string): Place {
+  const cut = text.indexOf("::");
+  if (cut < 0) return { host: undefined, name: text };
+  const host = text.slice(0, cut);
+  // ssh must not read it as an option, nor a shell as a command
+  if (!/^[\w.][\w.@-]*(:\d{1,5})?$/.test(host))
+    throw usageError(`${JSON.stringify(host)} is no host for ssh`);
+  return { host, name: text.slice(cut + 2) };
+}
+
+/** A name or an id: nothing in it means anything to a shell. */
+function safeName(text: string): string {
+  if (/^(sha256:)?[0-9a-f]{6,64}$/.test(text)) return text;
+  return formatReference(withDefaultTag(parseReference(text)));
+}
+
+/** What the other side calls the image: `Loaded image: NAME`, or `Loaded image ID: sha256:…`. */
+function idOrName(asked: string, loaded: string): string {
+  return /^Loaded image(?: ID)?: (\S+)/m.exec(loaded)?.[1] ?? asked;
+}
+
+function commandOn(host: string | undefined, words: string[]): string[] {
+  if (host === undefined) return [process.execPath, ...words];
+  const port = /:(\d+)$/.exec(host)?.[1];
+  const name = port === undefined ? host : host.slice(0, -port.length - 1);
+  return ["ssh", ...(port === undefined ? [] : ["-p", port]), "--", name, "proa", ...words];
+}
+
+/** The first one's output into the second; returns what that prints. */
+async function pipe(io: Io, from: string[], to: string[], quiet: boolean): Promise<string> {
+  const reader = spawn(from, "ignore");
+  const writer = spawn(to, reader.stdout);
+  const [text, read, written] = await Promise.all([
+    new Response(writer.stdout).text(),
+    reader.exited,
+    writer.exited,
+  ]);
+  check(from, read);
+  check(to, written);
+  if (!quiet) io.stdout.write(text);
+  return text;
+}
+
+async function run(io: Io, words: string[]): Promise<void> {
+  const child = spawn(words, "ignore");
+  io.stdout.write(await new Response(child.stdout).text());
+  check(words, await child.exited);
+}
+
+function spawn(words: string[], stdin: "ignore" | ReadableStream<Uint8Array>) {
+  try {
+    return Bun.spawn(words, { stdin, stdout: "pipe", stderr: "inherit", env: process.env });
+  } catch (error) {
+    throw new EngineError("io", "start program", words[0] ?? "", error);
+  }
+}
+
+function check(words: string[], status: number): void {
+  if (status === 0) return;
+  const [program = ""] = words;
+  const name =
+    program === "ssh" ? words.slice(words.indexOf("--") + 1).join(" ") : `proa ${words.slice(1).join(" ")}`;
+  throw new EngineError("io", "image scp", name, `it failed with status ${status}`, {
+    hint: program === "ssh" && status === 127 ? "is proa installed there?" : undefined,
+  });
+}
