@@ -8,7 +8,7 @@ import { layReserve } from "./reserve";
 const BUSY_TIMEOUT_MS = 10_000;
 
 /** How many migrations there are. Their text is loaded only where one is due. */
-const SCHEMA = 6;
+const SCHEMA = 8;
 
 /**
  * Pages in the WAL that make a commit move them into the database, which waits for the disk. Nobody keeps the database open, so each command reads
