@@ -5,7 +5,8 @@ import { dirname } from "node:path";
 import { EngineError } from "../error";
 import { layReserve } from "./reserve";
 
-const BUSY_TIMEOUT_MS = 10_000;
+/** SQLite's waiters look again and again, with no queue: of 200 that write at once on a busy machine the unlucky wait for 20 s. */
+const BUSY_TIMEOUT_MS = 60_000;
 
 /** How many migrations there are. Their text is loaded only where one is due. */
 const SCHEMA = 8;

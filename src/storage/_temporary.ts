@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, readdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { flock, LOCK_EX, LOCK_NB } from "../helper";
+import { isStillAt } from "../state";
 
 /**
  * Temporary names. Whatever is being written has the name `tmp-…` and beside it `tmp-….lock`, on which its writer holds a lock. The
@@ -24,8 +25,8 @@ export function makeTemporary(directory: string): Temporary {
     const name = `${prefix}${Buffer.from(crypto.getRandomValues(new Uint8Array(12))).toString("hex")}`;
     const lockPath = join(directory, name + lockSuffix);
     const fd = openSync(lockPath, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600);
-    // A cleaner may have come between the two calls: it owns the name now.
-    if (!flock(fd, LOCK_EX | LOCK_NB)) {
+    // A cleaner may have come between the two calls: it owns the name now, or has removed the lock already.
+    if (!flock(fd, LOCK_EX | LOCK_NB) || !isStillAt(lockPath, fd)) {
       closeSync(fd);
       continue;
     }

@@ -48,3 +48,32 @@ test("abandoned() looks at nothing else, and not at a directory that is missing"
   expect(abandoned(join(place.path, "missing"))).toEqual([]);
   expect(existsSync(join(place.path, "other"))).toBe(true);
 });
+
+test("a name beside busy cleaners always has a lock by which it is found", async () => {
+  using place = directory();
+  const code = `
+    import { rmSync } from "node:fs";
+    import { abandoned } from ${JSON.stringify(join(import.meta.dir, "../../src/storage/_temporary"))};
+    process.stdout.write("began");
+    for (;;) for (const each of abandoned(${JSON.stringify(place.path)})) { rmSync(each.path, { recursive: true, force: true }); each.release(); }`;
+  const script = join(place.path, "cleaner.ts");
+  writeFileSync(script, code);
+  const cleaners = [1, 2].map(() =>
+    Bun.spawn([process.execPath, script], { stdout: "pipe", stderr: "inherit" }),
+  );
+  for (const cleaner of cleaners) await cleaner.stdout.getReader().read();
+  for (let i = 0; i < 2000; i++) {
+    const mine = makeTemporary(place.path);
+    mkdirSync(mine.path);
+    mine.abandon();
+  }
+  for (const cleaner of cleaners) {
+    cleaner.kill("SIGKILL");
+    await cleaner.exited;
+  }
+  for (const each of abandoned(place.path)) {
+    rmSync(each.path, { recursive: true, force: true });
+    each.release();
+  }
+  expect(readdirSync(place.path)).toEqual(["cleaner.ts"]);
+});
