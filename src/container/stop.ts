@@ -3,7 +3,7 @@ import { closeSync } from "node:fs";
 import { constants } from "node:os";
 import { pidfdSendSignal, waitReadable } from "../helper";
 import type { ContainerSpec } from "../oci";
-import { type ContainerRow, type Context, containerSpec, isLocked, waitUnlocked } from "../state";
+import { type ContainerRow, type Context, containerSpec, isLocked } from "../state";
 import { notRunning, openAlive } from "./alive";
 import { askSupervisor, FRAME } from "./control";
 import { tell } from "./journal";
@@ -18,8 +18,8 @@ const { SIGKILL, SIGTERM, SIGINT, SIGQUIT } = constants.signals;
 /** Who sends one of these wants the container to end, and not to be started again by its policy. Its stop signal is one, too. */
 const ENDING = [SIGKILL, SIGTERM, SIGINT, SIGQUIT];
 
-/** Send a signal to the container's first process; `waitForKilled()` waits for the end. Throws `not-running`. */
-export async function killContainer(context: Context, row: ContainerRow, signal: number): Promise<void> {
+/** Send a signal to the container's first process, whose pid is returned; `waitForKilled()` waits for the end. Throws `not-running`. */
+export async function killContainer(context: Context, row: ContainerRow, signal: number): Promise<number> {
   if (row.status !== "running") throw notRunning("kill", row);
   const spec = specOf(context, row);
   const isEnding = ENDING.includes(signal) || signal === signalNumber(spec.StopSignal || "TERM");
@@ -27,7 +27,7 @@ export async function killContainer(context: Context, row: ContainerRow, signal:
   const isToEnd = isEnding && live !== null && mayRestart(spec);
   if (isToEnd) await endRestarts(context, row);
   const alive = openAlive(context, row);
-  if (!alive && isToEnd) return; // between two lives: that was all it took
+  if (!alive && isToEnd) return 0; // between two lives: that was all it took
   if (!alive) throw notRunning("kill", row);
   try {
     tell(context, row, "kill", { signal: String(signal) }, spec); // before the end is told
@@ -36,11 +36,24 @@ export async function killContainer(context: Context, row: ContainerRow, signal:
     closeSync(alive.pidfd);
   }
   if (isEnding) await wake(context, row, live);
+  return alive.pid;
 }
 
 /** Wait for the end of a container that was sent SIGNAL, where that is one that nobody outlives. */
-export function waitForKilled(context: Context, row: ContainerRow, signal: number): void {
-  if (signal === SIGKILL) waitUnlocked(runDirectory(context, row.id));
+export function waitForKilled(context: Context, row: ContainerRow, signal: number, pid: number): void {
+  if (signal === SIGKILL) waitForEnd(context, row, pid);
+}
+
+/**
+ * Wait until the supervisor of a container whose first process was PID (0: there was none between two lives) is done. Somebody else's start may take the lock
+ * at once: then it lives again as another process, whose end nobody here waits for.
+ */
+function waitForEnd(context: Context, row: ContainerRow, pid: number): void {
+  while (isLocked(runDirectory(context, row.id))) {
+    const live = liveState(context, row);
+    if (live && live.pid !== 0 && live.pid !== pid) return;
+    Bun.sleepSync(END_LOOK_MS);
+  }
 }
 
 /** One that is paused cannot hear that it is to end. */
@@ -51,6 +64,7 @@ async function wake(context: Context, row: ContainerRow, live: LiveState | null)
 
 const UNSETTLED_MS = 5000;
 const LOOK_MS = 5;
+const END_LOOK_MS = 1; // an end takes a few
 
 /** The live state of one that runs; one that is about to, or that is just being cleared away, is waited for. */
 function settledLife(context: Context, row: ContainerRow): LiveState | null {
@@ -66,11 +80,15 @@ function settledLife(context: Context, row: ContainerRow): LiveState | null {
 /** End those that run, without asking, and wait for their ends: they are to be removed. */
 export async function killAll(context: Context, rows: ContainerRow[]): Promise<void> {
   const killed = await Promise.all(rows.map((row) => killForGood(context, row)));
-  for (const row of killed) if (row) waitUnlocked(runDirectory(context, row.id));
+  for (const each of killed) if (each) waitForEnd(context, each.row, each.pid);
 }
 
-async function killForGood(context: Context, row: ContainerRow): Promise<ContainerRow | null> {
-  if (!settledLife(context, row)) return null;
+async function killForGood(
+  context: Context,
+  row: ContainerRow,
+): Promise<{ row: ContainerRow; pid: number } | null> {
+  const live = settledLife(context, row);
+  if (!live) return null;
   const spec = specIfThere(context, row);
   if (spec && mayRestart(spec)) await endRestarts(context, row, true);
   const alive = openAlive(context, row);
@@ -79,7 +97,7 @@ async function killForGood(context: Context, row: ContainerRow): Promise<Contain
     pidfdSendSignal(alive.pidfd, SIGKILL);
     closeSync(alive.pidfd);
   }
-  return row;
+  return { row, pid: alive?.pid ?? live.pid };
 }
 
 /** Null where another command has just removed it. */
@@ -96,7 +114,13 @@ export type StopOptions = {
 };
 
 /** `pidfd` null: it waited for its next start, and ends by having been told so. */
-type Stopping = { row: ContainerRow; spec: ContainerSpec; pidfd: number | null; deadline: number };
+type Stopping = {
+  row: ContainerRow;
+  spec: ContainerSpec;
+  pid: number;
+  pidfd: number | null;
+  deadline: number;
+};
 
 /** Ask containers to end, all at once, and kill those that do not in time. One that is not running is left as it is. */
 export async function stopContainers(
@@ -112,9 +136,9 @@ export async function stopContainers(
       const left = Math.max(0, deadline - performance.now());
       if (!waitReadable(pidfd, left)) pidfdSendSignal(pidfd, SIGKILL);
     }
-    for (const { row, spec, pidfd } of stopping) {
+    for (const { row, spec, pid, pidfd } of stopping) {
       if (pidfd !== null) waitReadable(pidfd, -1);
-      waitUnlocked(runDirectory(context, row.id));
+      waitForEnd(context, row, pid);
       tell(context, row, "stop", {}, spec);
     }
   } finally {
@@ -173,10 +197,10 @@ async function signalToStop(
   const alive = openAlive(context, row);
   const seconds = options.timeoutSeconds ?? spec.StopTimeout;
   const deadline = seconds < 0 ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1000;
-  if (!alive) return { row, spec, pidfd: null, deadline };
+  if (!alive) return { row, spec, pid: live.pid, pidfd: null, deadline };
   const signal = options.signal ?? signalNumber(spec.StopSignal || "TERM");
   tell(context, row, "kill", { signal: String(signal) }, spec);
   pidfdSendSignal(alive.pidfd, signal);
   await wake(context, row, live);
-  return { row, spec, pidfd: alive.pidfd, deadline };
+  return { row, spec, pid: alive.pid, pidfd: alive.pidfd, deadline };
 }

@@ -41,8 +41,7 @@ export const command = defineCommand({
     }));
     for (const { sent } of signalled) sent.catch(() => undefined); // reported where it is waited for
     const killed = await forEachTarget(app.io, signalled, async ({ name, row, sent }) => {
-      await sent;
-      waitForKilled(app.context, row, signal);
+      waitForKilled(app.context, row, signal, await sent);
       return name;
     });
     return status || killed;
