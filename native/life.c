@@ -98,15 +98,20 @@ static int update(struct relay_guest *guest, const char *text, size_t len, struc
 {
 	struct life *life = life_of(guest);
 	struct life_rules rules = life->rules;
-	json_t *object = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL), *restart = NULL;
-	int again = 0, r = request_unpack(object, err, "update", "{s?o,s?b!}", "restart", &restart, "again", &again);
+	json_t *object = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL), *restart = NULL, *resources = NULL;
+	int again = 0, r = request_unpack(object, err, "update", "{s?o,s?b,s?o!}", "restart", &restart, "again", &again, "resources", &resources);
+	const bool has_policy = restart != NULL;
 
 	if (r == 0 && again)
-		r = restart ? err_setf(err, 0, "update", "", "restart and again") : live_again(life, err);
-	else if (r == 0)
-		r = restart ? parse_policy(restart, &rules, err) : err_setf(err, 0, "update", "", "nothing to update");
+		r = restart || resources ? err_setf(err, 0, "update", "", "again, and more") : live_again(life, err);
+	else if (r == 0 && !restart && !resources)
+		r = err_setf(err, 0, "update", "", "nothing to update");
+	if (r == 0 && restart)
+		r = parse_policy(restart, &rules, err);
+	if (r == 0 && resources)
+		r = cgroup_update(life->cgroup, resources, err);
 	json_decref(object);
-	if (r < 0 || again)
+	if (r < 0 || again || !has_policy)
 		return r;
 	life->rules = rules;
 	if (rules.policy != LIFE_NO)

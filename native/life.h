@@ -2,7 +2,7 @@
  * life: how often a container lives, and how long. The restart policy, its back-off, and the limit of `--timeout`; served by the supervisor's loop as
  * the relay's guest.
  *
- *   living    the process runs; the limit's clock too. An UPDATE changes the policy
+ *   living    the process runs; the limit's clock too. An UPDATE changes the policy, and the limits of its control group
  *   resting   the process has ended and is to be started again; the back-off passes. An UPDATE that takes the policy away ends the wait, and so does
  *             SIGTERM to the supervisor; clients that connect wait for the next life
  *
@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cgroup.h"
 #include "err.h"
 #include "relay.h"
 
@@ -32,6 +33,7 @@ struct life_rules {
 
 struct life {
 	struct relay_guest guest;
+	struct cgroup *cgroup;      /* whose limits an UPDATE changes, or NULL; borrowed */
 	struct relay *relay;
 	struct life_rules rules;
 	int pidfd;                  /* borrowed; -1 while resting */

@@ -45,8 +45,9 @@ int live_write(const struct live *live, struct err *err)
 	if (!bundle)
 		return err_setf(err, 0, "write state", live->bundle, "not UTF-8");
 	text = xasprintf("{\"ociVersion\":\"1.2.0\",\"id\":\"%s\",\"status\":\"%s\",\"pid\":%d,\"bundle\":%s,\"startedMs\":%lld,"
-			 "\"restartCount\":%u,\"health\":%s%s}",
-			 live->id, status, (int)live->pid, bundle, (long long)live->started_ms, live->restart_count, health, last);
+			 "\"restartCount\":%u,\"health\":%s,%s%s}",
+			 live->id, status, (int)live->pid, bundle, (long long)live->started_ms, live->restart_count, health,
+			 live->cgroup ? live->cgroup : "\"cgroup\":\"\"", last);
 	r = write_file_atomically(live->run_dir_fd, LIVE_FILE, text, strlen(text), false);
 	return r < 0 ? err_set(err, -r, "write state", live->bundle) : 0;
 }

@@ -28,6 +28,7 @@ struct live {
 	int exit_code;           /*   how the last one ended */
 	int64_t finished_ms;     /*   and when; wall clock */
 	unsigned restart_count;
+	const char *cgroup;      /* members that say where it is (cgroup.h), or NULL; borrowed */
 	enum live_health health; /* LIVE_HEALTH_NONE: there are no checks */
 	unsigned failing_streak;
 };

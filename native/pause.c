@@ -94,9 +94,10 @@ static void await_stop(const struct pause *pause)
 
 static int go_on(struct pause *pause, struct err *err)
 {
-	int r = signal_others(pause, SIGCONT, "unpause", err);
+	int r = pause->cgroup ? cgroup_freeze(pause->cgroup, false, err) : signal_others(pause, SIGCONT, "unpause", err);
 
-	signal_first(pause, SIGCONT);
+	if (!pause->cgroup)
+		signal_first(pause, SIGCONT);
 	life_wake_on_term = NULL;
 	pause->guest.wake_ms = 0;
 	pause->live->paused = false;
@@ -116,6 +117,12 @@ static int stand_still(struct pause *pause, struct err *err)
 	pause->live->paused = true;
 	life_wake_on_term = &pause->guest.wake_ms;
 	r = live_write(pause->live, err);
+	if (r == 0 && pause->cgroup) {
+		r = cgroup_freeze(pause->cgroup, true, err);
+		if (r < 0)
+			go_on(pause, &ignored);
+		return r;
+	}
 	if (r == 0) {
 		r = signal_first(pause, SIGSTOP);
 		if (r < 0)
@@ -149,13 +156,14 @@ static void ready(struct relay_guest *guest)
 }
 
 void pause_begin(struct pause *pause, struct relay *relay, const struct bundle *bundle, struct live *live, int pidfd,
-		 struct health *health)
+		 struct health *health, struct cgroup *cgroup)
 {
 	struct namespaces namespaces;
 	bool known = namespaces_parse(bundle, &namespaces, NULL) == 0;
 
 	*pause = (struct pause){
 		.guest = { .fd = -1, .ready = ready, .pause = set }, .live = live, .health = health, .pidfd = pidfd,
+		.cgroup = cgroup_can_freeze(cgroup) ? cgroup : NULL,
 		.owns_pids = known && (namespaces.fresh & CLONE_NEWPID),
 		.owns_users = known && ((namespaces.fresh | namespaces.joined) & CLONE_NEWUSER),
 	};

@@ -16,8 +16,10 @@
 #include <unistd.h>
 
 #include "bundle.h"
+#include "cgroup_group.h"
 #include "foreign.h"
 #include "initial.h"
+#include "lazyfs.h"
 #include "leftover.h"
 #include "mount.h"
 #include "namespaces.h"
@@ -45,6 +47,7 @@ struct stage {
 	int root, slave, fuse;
 	ino_t mark;          /* of its mount namespace */
 	bool join;           /* a further process in a running container */
+	int cgroup;          /* STAGE_NO_CGROUP, … */
 	int network;         /* the fresh network namespace is to be connected to netd */
 	const char *runtime; /* another runtime is to do it */
 	int keeps_orphans;   /* of a further process: it is to be the parent of its orphans */
@@ -122,9 +125,9 @@ static int read_request(struct stage *stage, int fd, struct err *err)
 	r = request_read(fd, &stage->request, err);
 	close(fd);
 	if (r == 0)
-		r = request_unpack(stage->request, err, "stage", "{s:s,s:o,s:o,s?s,s:i,s:i,s?s,s?s,s:b,s?b,s?s,s?o,s?b!}", "bundle", &bundle,
+		r = request_unpack(stage->request, err, "stage", "{s:s,s:o,s:o,s?s,s:i,s:i,s?s,s?s,s:b,s?i,s?b,s?s,s?o,s?b!}", "bundle", &bundle,
 			"rootfs", &rootfs, "process", &process, "seccompCache", &cache, "seccompFd", &cache_fd, "pidfd", &pidfd,
-			"runtime", &stage->runtime, "runDir", &run_dir, "network", &stage->network,
+			"runtime", &stage->runtime, "runDir", &run_dir, "network", &stage->network, "cgroup", &stage->cgroup,
 			"init", &stage->init, "initPath", &stage->init_path, "preserveFds", &preserved,
 			"keepsOrphans", &stage->keeps_orphans);
 	if (r == 0)
@@ -217,8 +220,24 @@ static int become_root(struct err *err)
 	return 0;
 }
 
+/* Layers that have not arrived are mounted first, and served at once: overlay looks at them. Return: 0 with *MOUNT, or -errno with ERR. */
+static int mount_lazily(struct stage *stage, int *mount, struct err *err)
+{
+	struct stage_message message = { .kind = STAGE_FUSE };
+	autoclose int device = lazyfs_is_needed(stage->rootfs) ? lazyfs_mount(stage->rootfs, &stage->place, mount, err) : -1;
+
+	if (device >= 0 && stage_send(stage->socket, &message, device) < 0)
+		return err_setf(err, 0, "mount layers on their way", "", "the supervisor is gone");
+	return device < 0 && err->step[0] ? -EIO : 0;
+}
+
 static int mount_root(struct stage *stage, struct err *err)
 {
+	autoclose int mount = -1;
+	int r = mount_lazily(stage, &mount, err);
+
+	if (r < 0)
+		return r;
 	stage->root = rootfs_mount(stage->rootfs, &stage->place, &stage->fuse, err);
 	if (stage->root >= 0 && stage->fuse >= 0) {
 		struct stage_message message = { .kind = STAGE_FUSE };
@@ -236,9 +255,12 @@ static int mount_root(struct stage *stage, struct err *err)
  */
 static int prepare(struct stage *stage, struct err *err)
 {
-	const unsigned int fresh = stage->namespaces.fresh;
+	unsigned int fresh = stage->namespaces.fresh;
 	int r;
 
+	/* The control group that we are in then is the root of its namespace. */
+	if (stage->cgroup == STAGE_CGROUP_WITH_MAPS)
+		fresh &= ~(unsigned int)CLONE_NEWCGROUP;
 	r = namespaces_unshare(fresh & ~(unsigned int)STAGE_EARLY, err);
 	stage->mark = leftover_mark(0);
 	if (r == 0 && stage->network)
@@ -296,6 +318,8 @@ static int build(struct stage *stage, struct err *err)
 		r = volumes_prepare(stage->volumes, stage->root, err);
 	if (r == 0)
 		r = mounts_apply(stage->mounts, stage->root, stage->namespaces.fresh & CLONE_NEWPID, &proc, err);
+	if (r == 0 && stage->cgroup && (stage->namespaces.fresh & CLONE_NEWCGROUP))
+		group_delegate(stage->root);
 	if (r == 0 && stage->devices)
 		r = devices_apply(stage->devices, stage->root, err);
 	if (r == 0 && stage->process.terminal)
@@ -333,7 +357,9 @@ static int start(struct stage *stage, struct err *err)
 		if (stage->process.init_fd < 0)
 			return stage->process.init_fd;
 	}
-	r = process_set_oom_score(&stage->process, err);
+	r = stage->cgroup == STAGE_CGROUP_FIRST ? await_go(stage, err) : 0;
+	if (r == 0)
+		r = process_set_oom_score(&stage->process, err);
 	/* newuidmap only serves processes that it sees to be the caller's, so with a map to come this has to wait. */
 	if (r == 0 && !(namespaces->fresh & CLONE_NEWUSER))
 		r = hide(err);
@@ -348,6 +374,8 @@ static int start(struct stage *stage, struct err *err)
 		r = prepare(stage, err);
 	if (r == 0 && (namespaces->fresh & CLONE_NEWUSER)) {
 		r = await_go(stage, err);
+		if (r == 0 && stage->cgroup == STAGE_CGROUP_WITH_MAPS)
+			r = namespaces_unshare(namespaces->fresh & CLONE_NEWCGROUP, err);
 		if (r == 0)
 			r = hide(err);
 	}
@@ -364,8 +392,10 @@ static int join(struct stage *stage, struct err *err)
 {
 	int pidfd = (int)json_integer_value(json_object_get(stage->request, "pidfd"));
 	unsigned int flags = stage->namespaces.fresh | stage->namespaces.joined;
-	int r = process_set_oom_score(&stage->process, err);
+	int r = stage->cgroup ? await_go(stage, err) : 0;
 
+	if (r == 0)
+		r = process_set_oom_score(&stage->process, err);
 	if (r == 0)
 		r = hide(err);
 	if (r < 0)
@@ -393,8 +423,10 @@ static int start_foreign(struct stage *stage, struct err *err)
 		.runtime = stage->runtime, .bundle = stage->bundle,
 		.run_dir = json_string_value(json_object_get(stage->request, "runDir")),
 	};
-	int r = mount_isolate(stage->bundle, err);
+	int r = stage->cgroup == STAGE_CGROUP_FIRST ? await_go(stage, err) : 0;
 
+	if (r == 0)
+		r = mount_isolate(stage->bundle, err);
 	if (r == 0)
 		r = volumes_open(stage->bundle, &stage->volumes, err);
 	if (r == 0)
@@ -434,8 +466,10 @@ static int join_foreign(struct stage *stage, struct err *err)
 		.run_dir = json_string_value(json_object_get(stage->request, "runDir")),
 	};
 	unsigned int also = (stage->namespaces.fresh | stage->namespaces.joined) & (CLONE_NEWPID | CLONE_NEWUSER);
-	int r;
+	int r = stage->cgroup ? await_go(stage, err) : 0;
 
+	if (r < 0)
+		return r;
 	if (setns(pidfd, CLONE_NEWNS | (int)also) < 0)
 		return err_set(err, errno, "join namespaces of the runtime", stage->runtime);
 	r = become_root(err);

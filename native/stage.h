@@ -9,12 +9,13 @@
  * The starter (container.c) and the stage talk over a SOCK_SEQPACKET pair, in `struct stage_message`s:
  *
  *     stage                                    starter
+ *     (with a control group)               <-  GO: it is in there (also where it joins)
  *     (joins namespaces, forks) SPAWNED  ->    from now on the child is the container's process
  *                                          <-  MOUNT: an id-mapped mount (idmapped.h), with its descriptor
  *     makes namespaces; opens              <-  GO: the id maps are written, or SPAWNED was heard
  *     (with networks) NETNS, NETLINK ->        has netd connect the namespace, meanwhile
  *     mounts, devices, terminal  CONSOLE ->    keeps the pty's master
- *                                   FUSE ->    starts fuse-overlayfs on the descriptor
+ *                                   FUSE ->    starts fuse-overlayfs on the descriptor, or serves missing layers
  *     (with networks)         CONNECTED? ->    waits for netd
  *                                          <-  GO: the network is there
  *     becomes the user        EXECUTING  ->
@@ -36,6 +37,9 @@
 
 /* The step of a stage that was not told to GO. */
 #define STAGE_WAITED "wait for id maps"
+
+/* `cgroup` of the stage's request: it has to be in its control group before it does anything, or before it is root. */
+enum { STAGE_NO_CGROUP, STAGE_CGROUP_FIRST, STAGE_CGROUP_WITH_MAPS };
 
 enum stage_kind {
 	STAGE_GO, STAGE_SPAWNED, STAGE_NETNS, STAGE_NETLINK, STAGE_CONSOLE, STAGE_FUSE, STAGE_CONNECTED, STAGE_EXECUTING, STAGE_FAILED,

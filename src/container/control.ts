@@ -1,5 +1,6 @@
 /** Asking the supervisor of a container that lives: one frame of the attach protocol (native/PROTOCOL.md), one answer. */
 import { closeSync, constants, openSync } from "node:fs";
+import { begun } from "../error";
 import { type Facts, HelperError } from "../helper";
 import { isLocked } from "../state";
 
@@ -47,12 +48,14 @@ async function answerTo(
   what: string,
 ): Promise<Uint8Array | null> {
   const bytes = encode(frame, asked);
+  const done = begun("debug", `ask supervisor: frame ${frame}`);
   const deadline = performance.now() + UNANSWERED_MS;
   let answer: Frame | null;
   do {
     answer = await exchange(runDirectory, bytes, (type) => type === wanted || type === REFUSED);
     // a life that ends takes those with it who have just come: while the lock is held there may be another life to ask
   } while (!answer && isLocked(runDirectory) && performance.now() < deadline && (await pause()));
+  done?.(answer === null ? "nobody there" : answer.type === REFUSED ? "refused" : "answered");
   if (answer?.type !== REFUSED) return answer?.payload ?? null;
   throw new HelperError(what, JSON.parse(new TextDecoder().decode(answer.payload)) as Facts);
 }

@@ -1,5 +1,5 @@
 /** What systemd wants of a container (its own page CONTAINER_INTERFACE says so), and podman gives it. */
-import type { ContainerSpec } from "../oci";
+import { type ContainerSpec, hasWritableCgroups } from "../oci";
 
 const PLACES = ["/run", "/run/lock", "/tmp", "/var/log/journal"];
 
@@ -7,7 +7,7 @@ const PLACES = ["/run", "/run/lock", "/tmp", "/var/log/journal"];
 const STOP_SIGNAL = "SIGRTMIN+3";
 
 export function setUpForSystemd(spec: ContainerSpec): ContainerSpec {
-  const { Tmpfs, Binds, Mounts = [] } = spec.HostConfig;
+  const { Tmpfs, Binds, Mounts = [], SecurityOpt } = spec.HostConfig;
   const taken = new Set([
     ...Object.keys({ ...Tmpfs, ...spec.Volumes }),
     ...Binds.map((bind) => bind.split(":")[1]),
@@ -20,6 +20,10 @@ export function setUpForSystemd(spec: ContainerSpec): ContainerSpec {
     StopSignal: spec.StopSignal || STOP_SIGNAL,
     HostConfig: {
       ...spec.HostConfig,
+      // it makes groups for its services below the container's own
+      SecurityOpt: hasWritableCgroups(["writable-cgroups", ...SecurityOpt])
+        ? [...SecurityOpt, "writable-cgroups"]
+        : SecurityOpt,
       Tmpfs: { ...Tmpfs, ...Object.fromEntries(free.map((place) => [place, optionsOf(place)])) },
     },
   };

@@ -1,12 +1,12 @@
 /**
- * Limits of a container in the names of the Docker Engine API (`Resources`). They need control groups, in which proa does not place
- * containers: what was asked for is kept, and a warning says that it has no effect.
+ * Limits of a container in the names of the Docker Engine API (`Resources`). What this host cannot keep stays in the spec, and a warning says that it has no
+ * effect.
  */
 export type Resources = {
   /** Bytes, as the further sizes. */
   Memory?: number;
   MemoryReservation?: number;
-  /** -1: as much as there is. */
+  /** With the memory; -1: as much as there is. */
   MemorySwap?: number;
   MemorySwappiness?: number;
   KernelMemory?: number;
@@ -21,6 +21,7 @@ export type Resources = {
   CpuRealtimeRuntime?: number;
   CpusetCpus?: string;
   CpusetMems?: string;
+  /** Negative: none. */
   PidsLimit?: number;
   BlkioWeight?: number;
   BlkioWeightDevice?: { Path: string; Weight: number }[];
@@ -32,6 +33,10 @@ export type Resources = {
   CgroupParent?: string;
   /** proa: podman's `--cgroup-conf`. */
   CgroupConf?: Record<string, string>;
+  /** proa: podman's `--cgroups`; absent: enabled. */
+  Cgroups?: "disabled" | "no-conmon" | "split";
+  /** proa: who was asked to make its control group; absent: whoever is found. */
+  CgroupManager?: "systemd" | "cgroupfs";
 };
 
 export type ThrottleDevice = { Path: string; Rate: number };

@@ -9,18 +9,21 @@ export const limitArgs = {
     type: "string",
     alias: "m",
     valueHint: "BYTES",
+    value: "none",
     group: GROUP,
     description: "Memory, such as 512m; at least 6m",
   },
   "memory-reservation": {
     type: "string",
     valueHint: "BYTES",
+    value: "none",
     group: GROUP,
     description: "Soft limit of memory",
   },
   "memory-swap": {
     type: "string",
     valueHint: "BYTES",
+    value: "none",
     group: GROUP,
     description: "Memory and swap together; -1 for no limit of swap",
   },
@@ -41,7 +44,13 @@ export const limitArgs = {
     description: "Memory of the kernel",
   },
   "oom-kill-disable": { type: "boolean", group: GROUP, description: "Do not kill when memory is used up" },
-  cpus: { type: "string", valueHint: "NUMBER", group: GROUP, description: "CPUs, such as 1.5" },
+  cpus: {
+    type: "string",
+    valueHint: "NUMBER",
+    value: "none",
+    group: GROUP,
+    description: "CPUs, such as 1.5",
+  },
   "cpu-shares": {
     type: "int",
     alias: "c",
@@ -76,12 +85,14 @@ export const limitArgs = {
   "cpuset-cpus": {
     type: "string",
     valueHint: "LIST",
+    value: "cpu-list",
     group: GROUP,
     description: "CPUs that may be used, such as 0-2,4",
   },
   "cpuset-mems": {
     type: "string",
     valueHint: "LIST",
+    value: "none",
     group: GROUP,
     description: "Memory nodes that may be used",
   },
@@ -96,6 +107,7 @@ export const limitArgs = {
     type: "string",
     multiple: true,
     valueHint: "DEVICE:WEIGHT",
+    value: "device-limit",
     group: GROUP,
     description: "Weight for one disk",
   },
@@ -103,6 +115,7 @@ export const limitArgs = {
     type: "string",
     multiple: true,
     valueHint: "DEVICE:BYTES",
+    value: "device-limit",
     group: GROUP,
     description: "Bytes read from a disk in a second",
   },
@@ -110,6 +123,7 @@ export const limitArgs = {
     type: "string",
     multiple: true,
     valueHint: "DEVICE:BYTES",
+    value: "device-limit",
     group: GROUP,
     description: "Bytes written to a disk in a second",
   },
@@ -117,6 +131,7 @@ export const limitArgs = {
     type: "string",
     multiple: true,
     valueHint: "DEVICE:NUMBER",
+    value: "device-limit",
     group: GROUP,
     description: "Reads of a disk in a second",
   },
@@ -124,6 +139,7 @@ export const limitArgs = {
     type: "string",
     multiple: true,
     valueHint: "DEVICE:NUMBER",
+    value: "device-limit",
     group: GROUP,
     description: "Writes to a disk in a second",
   },
@@ -131,19 +147,32 @@ export const limitArgs = {
     type: "string",
     multiple: true,
     valueHint: "RULE",
+    value: "none",
     group: GROUP,
     description: "Rule for the devices that may be used",
   },
   "cgroup-parent": {
     type: "string",
     valueHint: "PATH",
+    value: "none",
     group: GROUP,
     description: "Control group to be placed below",
+  },
+  cgroups: {
+    type: "string",
+    valueHint: "MODE",
+    value: { oneOf: ["enabled", "disabled", "no-conmon", "split"] },
+    default: "enabled",
+    group: GROUP,
+    description: "Control groups that are made: enabled, disabled, no-conmon, split",
+    details:
+      "no-conmon: only the container is placed in one, not its supervisor. split: the group that proa is in is divided, for a service of systemd with Delegate=yes.",
   },
   "cgroup-conf": {
     type: "string",
     multiple: true,
     valueHint: "KEY=VALUE",
+    value: "none",
     group: GROUP,
     description: "Setting of the control group",
   },
@@ -151,17 +180,23 @@ export const limitArgs = {
 
 type LimitValues = Values<typeof limitArgs>;
 
-const NOTHING = { resources: {}, warnings: [] };
+const {
+  "oom-kill-disable": _o,
+  "device-cgroup-rule": _d,
+  "cgroup-parent": _p,
+  cgroups: _c,
+  ...changeable
+} = limitArgs;
 
-/** Fields of HostConfig, and a warning for each limit that has no effect on this host. Throws `invalid`. */
-export function limitsFrom(
-  args: LimitValues,
-  given: ReadonlySet<string>,
-): { resources: Resources; warnings: string[] } {
+/** Those that a container may get anew. */
+export const limitUpdateArgs = changeable satisfies Args;
+
+/** Fields of HostConfig. Throws `invalid`. */
+export function limitsFrom(args: Partial<LimitValues>, given: ReadonlySet<string>): Resources {
   for (const key of given) {
     if (!Object.hasOwn(limitArgs, key)) continue;
     const { readLimits } = require("./_limits") as typeof import("./_limits"); // most containers have none
-    return readLimits(args, given);
+    return readLimits(args as LimitValues, given); // what is not given is not looked at
   }
-  return NOTHING;
+  return {};
 }

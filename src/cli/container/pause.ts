@@ -17,7 +17,7 @@ export const command = defineCommand({
   },
   args: {
     ...targetArgs,
-    container: { ...optionalNames, value: "running-container", description: "Name or id" },
+    container: { ...optionalNames, value: "active-container", description: "Name or id" },
   },
   async run({ app, args }) {
     const { context, io } = app;

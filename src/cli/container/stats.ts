@@ -1,5 +1,12 @@
 import { readFileSync } from "node:fs";
-import { findContainer, type ListedContainer, listContainers, type Usage, usageOf } from "../../container";
+import {
+  findContainer,
+  type ListedContainer,
+  listContainers,
+  tellOnce,
+  type Usage,
+  usageOf,
+} from "../../container";
 import type { ContainerRow } from "../../state";
 import { rowFlags } from "../_flags";
 import type { App } from "../app";
@@ -20,17 +27,26 @@ const of =
 
 const BOTH = `${NOTHING} / ${NOTHING}`;
 
-/** All the memory of the host: no container has a limit of its own. */
+/** All the memory of the host: the limit of a container that has none of its own, or a higher one. */
 let hostMemory: number | undefined;
 
-function memoryLimit(): number {
+function memoryLimit({ memoryLimitBytes }: Usage): number {
+  const host = memoryOfHost();
+  return memoryLimitBytes > 0 && memoryLimitBytes < host ? memoryLimitBytes : host;
+}
+
+function memoryOfHost(): number {
   hostMemory ??=
-    Number(/^MemTotal:\s+(\d+) kB/m.exec(readFileSync("/proc/meminfo", "latin1"))?.[1] ?? 0) * 1024;
+    Number(/^MemTotal:\s+(\d+) kB/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1] ?? 0) * 1024;
   return hostMemory;
 }
 
 const fields: Record<string, Field<Line>> = {
-  ID: { header: "CONTAINER ID", value: ({ row: { id } }, { noTrunc }) => (noTrunc ? id : id.slice(0, 12)) },
+  ID: {
+    header: "CONTAINER ID",
+    isWhole: true,
+    value: ({ row: { id } }, { noTrunc }) => (noTrunc ? id : id.slice(0, 12)),
+  },
   Container: {
     header: "CONTAINER",
     value: ({ row: { id } }, { noTrunc }) => (noTrunc ? id : id.slice(0, 12)),
@@ -39,11 +55,11 @@ const fields: Record<string, Field<Line>> = {
   CPUPerc: { header: "CPU %", value: of((_, { cpuShare }) => `${(cpuShare * 100).toFixed(2)}%`) },
   MemUsage: {
     header: "MEM USAGE / LIMIT",
-    value: of(({ memoryBytes }) => `${memorySize(memoryBytes)} / ${memorySize(memoryLimit())}`, BOTH),
+    value: of((usage) => `${memorySize(usage.memoryBytes)} / ${memorySize(memoryLimit(usage))}`, BOTH),
   },
   MemPerc: {
     header: "MEM %",
-    value: of(({ memoryBytes }) => `${((memoryBytes / Math.max(1, memoryLimit())) * 100).toFixed(2)}%`),
+    value: of((usage) => `${memoryShare(usage).toFixed(2)}%`),
   },
   NetIO: {
     header: "NET I/O",
@@ -59,34 +75,76 @@ const fields: Record<string, Field<Line>> = {
   },
   PIDs: { header: "PIDS", value: of(({ processes }) => String(processes)) },
   // podman's
-  UpTime: {
-    header: "UP TIME",
+  CPU: { header: "CPU %", isExtra: true, value: of((_, { cpuShare }) => `${(cpuShare * 100).toFixed(2)}%`) },
+  MemUsageBytes: {
+    header: "MEM USAGE / LIMIT",
     isExtra: true,
-    value: of((_, { row }) => `${Math.max(0, Math.trunc((Date.now() - row.started_ms) / 1000))}s`),
+    value: of((usage) => `${usage.memoryBytes}B / ${memoryLimit(usage)}B`, BOTH),
+  },
+  MemLimit: { header: "MEM LIMIT", isExtra: true, value: of((usage) => String(memoryLimit(usage)), "0") },
+  NetInput: {
+    header: "NET INPUT",
+    isExtra: true,
+    value: of(({ network }) => String(network?.rxBytes ?? 0), "0"),
+  },
+  NetOutput: {
+    header: "NET OUTPUT",
+    isExtra: true,
+    value: of(({ network }) => String(network?.txBytes ?? 0), "0"),
+  },
+  BlockInput: { header: "BLOCK INPUT", isExtra: true, value: of(({ disk }) => String(disk.readBytes), "0") },
+  BlockOutput: {
+    header: "BLOCK OUTPUT",
+    isExtra: true,
+    value: of(({ disk }) => String(disk.writtenBytes), "0"),
+  },
+  PIDS: { header: "PIDS", isExtra: true, value: of(({ processes }) => String(processes)) },
+  ContainerID: { header: "CONTAINER ID", isExtra: true, value: ({ row }) => row.id },
+  UpTime: { header: "UP TIME", isExtra: true, value: of((usage) => `${Math.trunc(secondsOf(usage))}s`) },
+  Duration: {
+    header: "DURATION",
+    isExtra: true,
+    value: of((usage) => String(Math.trunc(secondsOf(usage) * 1e9)), "0"),
   },
   CPUNano: {
     header: "CPU NANO",
     isExtra: true,
-    value: of(({ cpuTicks }) => String((cpuTicks / TICKS) * 1e9)),
+    value: of(({ cpuMicroseconds }) => String(Math.trunc(cpuMicroseconds * 1000))),
   },
+  CPUSystemNano: {
+    header: "CPU SYSTEM NANO",
+    isExtra: true,
+    value: of(({ systemMicroseconds }) => String(Math.trunc(systemMicroseconds() * 1000))),
+  },
+  SystemNano: { header: "SYSTEM NANO", isExtra: true, value: of(() => String(Date.now() * 1e6)) },
   AvgCPU: {
     header: "AVG CPU %",
     isExtra: true,
-    value: of(({ cpuTicks }, { row }) => {
-      const seconds = Math.max(0.01, (Date.now() - row.started_ms) / 1000);
-      return `${((cpuTicks / TICKS / seconds) * 100).toFixed(2)}%`;
-    }),
+    value: of((usage) => `${(sinceStart(usage) * 100).toFixed(2)}%`),
   },
 };
 
+/** Of the limit, in percent. */
+function memoryShare(usage: Usage): number {
+  return (usage.memoryBytes / Math.max(1, memoryLimit(usage))) * 100;
+}
+
+function secondsOf({ startedMs }: Usage): number {
+  return Math.max(0, (Date.now() - startedMs) / 1000);
+}
+
+/** The share of a CPU, over its whole life. */
+function sinceStart(usage: Usage): number {
+  return usage.cpuMicroseconds / 1e6 / Math.max(0.01, secondsOf(usage));
+}
+
 const FIRST_MS = 250; // the shortest in which a share of the CPU says something
-const TICKS = 100; // a second
 
 export const command = defineCommand({
   meta: {
     description: "Show what containers use, again and again",
     details:
-      "The figures are added up from the processes, not those of control groups: CPU in percent of one CPU, the memory that the processes have of their own and their part of what they share, bytes received and sent over all networks, the bytes that processes which live have read from disks and written to them, and the number of processes. The limit is the memory of the host. Bytes of networks are those of networks of proa's own; proa network stats tells them apart.",
+      "The figures are those of the container's control group: CPU in percent of one CPU, memory without the cache that was not used lately, bytes received and sent over all networks, bytes read from disks and written to them, and the number of processes and threads. The limit of memory is the container's, else the host's. With --no-stream the share of the CPU is that since the container's start, with --interval in addition that of so many seconds. Of a container without a control group of its own the figures are added up from its processes. Bytes of networks are those of networks of proa's own; proa network stats tells them apart.",
     examples: [
       { command: "proa stats", does: "of all that run, until it is interrupted" },
       { command: "proa stats --no-stream --format '{{.Name}} {{.NetIO}}'", does: "once" },
@@ -98,6 +156,7 @@ export const command = defineCommand({
     "no-stream": { type: "boolean", description: "Show it once" },
     format: rowFlags.format,
     "no-trunc": rowFlags["no-trunc"],
+    noheading: rowFlags.noheading,
     interval: {
       type: "int",
       alias: "i",
@@ -116,7 +175,8 @@ export const command = defineCommand({
       description: "Only these, by name or id",
     },
   },
-  async run({ app, args }) {
+  fields: () => Object.keys(fields),
+  async run({ app, args, given }) {
     if (args.latest && args.container.length > 0)
       throw usageError("names and --latest cannot be used together");
     const names = args.latest ? [(await newest(app, "show statistics of container")).id] : args.container;
@@ -124,14 +184,20 @@ export const command = defineCommand({
     for (let round = 0; ; round++) {
       const rows = await rowsOf(app, names, args.all);
       last ??= await sample(app, rows);
-      await Bun.sleep(round === 0 ? FIRST_MS : args.interval * 1000);
-      const now = await sample(app, rows);
-      const lines = rows.map((row) => lineOf(row, last as Sample, now));
+      if (round === 0 && !isOfGroups(last)) tellOnce(app.context, "stats-of-processes", whyProcesses);
+      const isFirst = round === 0;
+      // what a group counts, it counts from the start on: nothing has to be waited for
+      const isKnown = isFirst && args["no-stream"] && !given.has("interval") && isOfGroups(last);
+      if (!isKnown) await Bun.sleep(isFirst && !given.has("interval") ? FIRST_MS : args.interval * 1000);
+      const now = isKnown ? last : await sample(app, rows);
+      const lines = rows.map((row) => lineOf(row, isKnown ? null : (last as Sample), now));
       const text = await formatRows(lines, {
         fields,
         columns: ["ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs"],
         quietField: "ID",
         noTrunc: args["no-trunc"],
+        noHeading: args.noheading,
+        on: app.io.stdout,
         format: args.format,
       });
       const isRedrawn = !args["no-stream"] && !args["no-reset"] && app.io.stdout.isTTY;
@@ -142,10 +208,17 @@ export const command = defineCommand({
   },
 });
 
+const whyProcesses = (): string =>
+  "there are containers without a control group of their own: their figures are added up from their processes";
+
 type Sample = { atMs: number; usages: Map<string, Usage | null> };
 
 async function sample({ context }: App, rows: readonly ContainerRow[]): Promise<Sample> {
   return { atMs: performance.now(), usages: await usageOf(context, rows) };
+}
+
+function isOfGroups({ usages }: Sample): boolean {
+  return [...usages.values()].every((usage) => usage === null || usage.isOfGroup);
 }
 
 async function rowsOf(
@@ -157,9 +230,12 @@ async function rowsOf(
   return Promise.all(names.map((name) => findContainer(context, "show statistics of container", name)));
 }
 
-function lineOf(row: ContainerRow, before: Sample, now: Sample): Line {
+/** BEFORE null: over its whole life. */
+function lineOf(row: ContainerRow, before: Sample | null, now: Sample): Line {
   const usage = now.usages.get(row.id) ?? null;
+  if (before === null) return { row, usage, cpuShare: usage ? sinceStart(usage) : 0 };
   const earlier = before.usages.get(row.id);
-  const ticks = usage && earlier ? Math.max(0, usage.cpuTicks - earlier.cpuTicks) : 0;
-  return { row, usage, cpuShare: ((ticks / TICKS) * 1000) / Math.max(1, now.atMs - before.atMs) };
+  const isSameLife = usage && earlier && earlier.startedMs === usage.startedMs;
+  const microseconds = isSameLife ? Math.max(0, usage.cpuMicroseconds - earlier.cpuMicroseconds) : 0;
+  return { row, usage, cpuShare: microseconds / 1000 / Math.max(1, now.atMs - before.atMs) };
 }

@@ -1,0 +1,722 @@
+#include "cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include "bus.h"
+#include "cgroup_group.h"
+#include "cgroup_internal.h"
+#include "cgroup_limits.h"
+#include "netclient.h"
+#include "request.h"
+#include "util.h"
+
+#define MAKE_STEP "make control group"
+#define SWEEPS 20     /* of processes that are forked while SCOPE is being emptied */
+#define WARNINGS 16
+#define STATE_LIMIT (64 << 10)
+
+/* Controllers that every container has: what figures are shown of, and what is limited by default. Others come when something is limited by them. */
+static const char *const usual[] = { "cpu", "io", "memory", "pids" };
+
+static int parse_systemd(json_t *object, struct cgroup *cgroup, struct err *err)
+{
+	const char *manager, *bus, *scope, *slice = "";
+	int split = 0, required = 0, alone = 0;
+	json_t *conf = NULL;
+	int r = request_unpack(object, err, "cgroup", "{s:s,s:s,s:s,s?s,s?b,s?o,s?b,s?b!}", "manager", &manager, "bus", &bus, "scope", &scope,
+			       "slice", &slice, "split", &split, "conf", &conf, "required", &required, "alone", &alone);
+
+	if (r < 0)
+		return r;
+	cgroup->manager = split ? CGROUP_DIRECTORY : CGROUP_SYSTEMD;
+	cgroup->bus_path = xstrdup(bus);
+	cgroup->name = xstrdup(scope);
+	cgroup->slice = xstrdup(slice);
+	cgroup->split = split;
+	cgroup->required = required;
+	cgroup->alone = alone;
+	cgroup->conf = json_is_object(conf) ? json_incref(conf) : NULL;
+	return 0;
+}
+
+static int parse_directory(json_t *object, struct cgroup *cgroup, struct err *err)
+{
+	const char *manager, *parent, *name;
+	int split = 0, required = 0, alone = 0;
+	json_t *conf = NULL;
+	int r = request_unpack(object, err, "cgroup", "{s:s,s:s,s:s,s?b,s?o,s?b,s?b!}", "manager", &manager, "parent", &parent, "name", &name, "split",
+			       &split, "conf", &conf, "required", &required, "alone", &alone);
+
+	if (r < 0)
+		return r;
+	if (parent[0] != '/' || !*name || strchr(name, '/') || name[0] == '.')
+		return err_setf(err, 0, "read request", "cgroup", "no absolute path, or no name");
+	cgroup->manager = CGROUP_DIRECTORY;
+	cgroup->parent = xstrdup(parent);
+	cgroup->name = xstrdup(name);
+	cgroup->split = split;
+	cgroup->required = required;
+	cgroup->alone = alone;
+	cgroup->conf = json_is_object(conf) ? json_incref(conf) : NULL;
+	return 0;
+}
+
+static int parse_v1(json_t *object, struct cgroup *cgroup, struct err *err)
+{
+	const char *manager, *name, *controller;
+	int required = 0;
+	json_t *parents, *conf = NULL, *parent;
+	int r = request_unpack(object, err, "cgroup", "{s:s,s:o,s:s,s?b,s?o!}", "manager", &manager, "parents", &parents, "name", &name, "required",
+			       &required, "conf", &conf);
+
+	if (r < 0)
+		return r;
+	if (!json_is_object(parents) || !*name || strchr(name, '/') || name[0] == '.')
+		return err_setf(err, 0, "read request", "cgroup", "no directories, or no name");
+	json_object_foreach(parents, controller, parent) {
+		if (!json_is_string(parent) || json_string_value(parent)[0] != '/')
+			return err_setf(err, 0, "read request", "cgroup", "no absolute path of \"%s\"", controller);
+	}
+	cgroup->manager = CGROUP_V1;
+	cgroup->parents = json_incref(parents);
+	cgroup->name = xstrdup(name);
+	cgroup->required = required;
+	cgroup->conf = json_is_object(conf) ? json_incref(conf) : NULL;
+	return 0;
+}
+
+int cgroup_parse(json_t *object, const char *id, struct cgroup **out, struct err *err)
+{
+	const char *manager = json_string_value(json_object_get(object, "manager"));
+	struct cgroup *cgroup;
+	int r;
+
+	*out = NULL;
+	if (!object || json_is_null(object))
+		return 0;
+	cgroup = xcalloc(1, sizeof(*cgroup));
+	cgroup->guest.fd = cgroup->oom_fd = -1;
+	cgroup->id = xstrdup(id);
+	if (manager && strcmp(manager, "systemd") == 0)
+		r = parse_systemd(object, cgroup, err);
+	else if (manager && strcmp(manager, "cgroupfs") == 0)
+		r = parse_directory(object, cgroup, err);
+	else if (manager && strcmp(manager, "v1") == 0)
+		r = parse_v1(object, cgroup, err);
+	else
+		r = err_setf(err, 0, "read request", "cgroup", "unknown manager");
+	if (r < 0)
+		cgroup_free(cgroup);
+	else
+		*out = cgroup;
+	return r;
+}
+
+void cgroup_free(struct cgroup *cgroup)
+{
+	if (!cgroup)
+		return;
+	bus_close(cgroup->bus);
+	close_fd(&cgroup->guest.fd);
+	close_fd(&cgroup->oom_fd);
+	json_decref(cgroup->conf);
+	json_decref(cgroup->parents);
+	json_decref(cgroup->paths);
+	json_decref(cgroup->updates);
+	json_decref(cgroup->warnings);
+	free(cgroup->id);
+	free(cgroup->bus_path);
+	free(cgroup->name);
+	free(cgroup->slice);
+	free(cgroup->parent);
+	free(cgroup->origin);
+	free(cgroup->top);
+	free(cgroup->path);
+	free(cgroup->state);
+	free(cgroup);
+}
+
+/* ---- warnings ---- */
+
+static void warn(struct cgroup *cgroup, const struct err *facts)
+{
+	autofree char *text = NULL;
+	size_t len = 0;
+	FILE *out;
+
+	if (!cgroup->warnings)
+		cgroup->warnings = json_array();
+	if (json_array_size(cgroup->warnings) >= WARNINGS)
+		return;
+	out = open_memstream(&text, &len);
+	if (!out)
+		return;
+	err_write_json(facts, out);
+	fclose(out);
+	json_array_append_new(cgroup->warnings, json_loadb(text, len, 0, NULL));
+}
+
+/* A limit that is not to be had. */
+static int do_without(void *data, const struct err *facts)
+{
+	warn(data, facts);
+	return 0;
+}
+
+char *cgroup_warnings(struct cgroup *cgroup)
+{
+	char *text = NULL;
+
+	if (!cgroup || !cgroup->warnings)
+		return NULL;
+	text = json_dumps(cgroup->warnings, JSON_COMPACT);
+	json_decref(cgroup->warnings);
+	cgroup->warnings = NULL;
+	return text;
+}
+
+/* ---- the manager ---- */
+
+/* Systemd has to make SCOPE for this life: it is gone when it has no processes. */
+static bool needs_systemd(const struct cgroup *cgroup)
+{
+	return cgroup->manager == CGROUP_SYSTEMD && (!cgroup->top || cgroup->alone);
+}
+
+void cgroup_begin(struct cgroup *cgroup, int control)
+{
+	if (!cgroup)
+		return;
+	cgroup->failed = (struct err){ 0 };
+	if (needs_systemd(cgroup) && bus_open(cgroup->bus_path, &cgroup->bus, &cgroup->failed) == 0 && control >= 0)
+		bus_heed(cgroup->bus, control, netclient_interruption);
+}
+
+static int ask(struct cgroup *cgroup, pid_t pid)
+{
+	const pid_t pids[] = { pid, getpid() };
+	autofree char *description = xasprintf("container %.12s", cgroup->id);
+	const struct bus_scope scope = { .name = cgroup->name, .slice = cgroup->slice, .description = description, .pids = pids,
+					 .n_pids = cgroup->alone ? 1 : 2 };
+
+	return bus_start_scope(cgroup->bus, &scope, &cgroup->failed);
+}
+
+void cgroup_ask(struct cgroup *cgroup, pid_t pid)
+{
+	if (cgroup && cgroup->bus && ask(cgroup, pid) < 0) {
+		bus_close(cgroup->bus);
+		cgroup->bus = NULL;
+	}
+}
+
+/*
+ * Another name: ours is that of a scope which is still going away, since its supervisor has a client to serve, or of somebody else's.
+ */
+static void rename_scope(struct cgroup *cgroup)
+{
+	const char *end = strrchr(cgroup->name, '.');
+	const bool suffixed = end && strcmp(end, ".scope") == 0;
+	char *name = xasprintf("%.*s-%d%s", (int)(suffixed ? end - cgroup->name : (ptrdiff_t)strlen(cgroup->name)), cgroup->name, (int)getpid(),
+			       suffixed ? ".scope" : "");
+
+	free(cgroup->name);
+	cgroup->name = name;
+}
+
+/* Until systemd has made SCOPE. Return: 0 with cgroup->top, or -errno with ERR. */
+static int await_systemd(struct cgroup *cgroup, pid_t pid, struct err *err)
+{
+	size_t len;
+	int r;
+
+	if (!cgroup->bus) {
+		*err = cgroup->failed;
+		return cgroup->failed.code ? -cgroup->failed.code : -EINVAL;
+	}
+	r = bus_await_scope(cgroup->bus, cgroup->name, err);
+	if (r == -EEXIST) {
+		rename_scope(cgroup);
+		*err = (struct err){ 0 };
+		r = ask(cgroup, pid);
+		if (r < 0)
+			*err = cgroup->failed;
+		else
+			r = bus_await_scope(cgroup->bus, cgroup->name, err);
+	}
+	if (r < 0)
+		return r;
+	free(cgroup->top);
+	cgroup->top = group_of(pid, GROUP_ROOT);
+	len = strlen(cgroup->name);
+	if (!cgroup->top || strlen(cgroup->top) <= len || strcmp(cgroup->top + strlen(cgroup->top) - len, cgroup->name) != 0) {
+		r = err_setf(err, 0, MAKE_STEP, cgroup->name, "the process is in \"%s\"", cgroup->top ? cgroup->top : "");
+		free(cgroup->top);
+		cgroup->top = NULL;
+		return r;
+	}
+	return 0;
+}
+
+/* The controllers of the parent, for ours to have them: those that are there and that nothing prevents. */
+static void pass_on_usual(const char *path)
+{
+	char all[80] = "";
+	autofree char *file = xasprintf("%s/cgroup.controllers", path), *text = NULL;
+	char *rest = NULL;
+
+	if (read_file_at(AT_FDCWD, file, &text, 4096) < 0)
+		return;
+	for (char *word = strtok_r(text, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest))
+		for (size_t i = 0; i < sizeof(usual) / sizeof(*usual); i++)
+			if (strcmp(word, usual[i]) == 0)
+				snprintf(all + strlen(all), sizeof(all) - strlen(all), " +%s", word);
+	if (!all[0] || group_write(path, "cgroup.subtree_control", all + 1) == 0)
+		return;
+	for (size_t i = 0; i < sizeof(usual) / sizeof(*usual); i++) {
+		char one[16];
+
+		snprintf(one, sizeof(one), "+%s", usual[i]);
+		group_write(path, "cgroup.subtree_control", one);
+	}
+}
+
+/* Have CONTROLLER in the container's group. */
+static bool enable(void *data, const char *controller)
+{
+	struct cgroup *cgroup = data;
+	char text[40];
+
+	if (!cgroup->top || cgroup->manager == CGROUP_V1)
+		return false;
+	snprintf(text, sizeof(text), "+%s", controller);
+	if (cgroup->manager == CGROUP_DIRECTORY && !cgroup->split)
+		group_write(cgroup->parent, "cgroup.subtree_control", text);
+	return group_write(cgroup->top, "cgroup.subtree_control", text) == 0;
+}
+
+static int make(const char *path, struct err *err)
+{
+	return mkdir(path, 0755) < 0 && errno != EEXIST ? err_set(err, errno, MAKE_STEP, path) : 0;
+}
+
+/* SCOPE as a directory. Return: 0 with cgroup->top, or -errno with ERR. */
+static int make_directory(struct cgroup *cgroup, struct err *err)
+{
+	if (cgroup->top)
+		return 0;
+	cgroup->origin = group_of(getpid(), "");
+	if (cgroup->split) {
+		cgroup->top = group_of(getpid(), GROUP_ROOT);
+		return cgroup->top ? 0 : err_setf(err, 0, MAKE_STEP, "/proc/self/cgroup", "no control group of version 2");
+	}
+	cgroup->top = xasprintf("%s/%s", cgroup->parent, cgroup->name);
+	/* Of a supervisor that was killed; where it cannot be removed, of one that is still at its end. */
+	if (mkdir(cgroup->top, 0755) < 0 && (errno != EEXIST || group_remove(cgroup->top, -1) < 0 || mkdir(cgroup->top, 0755) < 0)) {
+		int code = errno;
+
+		free(cgroup->top);
+		cgroup->top = NULL;
+		if (access(cgroup->parent, W_OK) < 0)
+			return err_set(err, errno, MAKE_STEP, cgroup->parent);
+		if (code != EEXIST && code != EBUSY && code != ENOTEMPTY)
+			return err_set(err, code, MAKE_STEP, cgroup->parent);
+		rename_scope(cgroup);
+		cgroup->top = xasprintf("%s/%s", cgroup->parent, cgroup->name);
+		if (mkdir(cgroup->top, 0755) < 0) {
+			err_set(err, errno, MAKE_STEP, cgroup->top);
+			free(cgroup->top);
+			cgroup->top = NULL;
+			return -errno;
+		}
+	}
+	pass_on_usual(cgroup->parent);
+	return 0;
+}
+
+/* The two groups of SCOPE, and everybody in theirs. Return: 0 with cgroup->path, or -errno with ERR. */
+static int make_v2(struct cgroup *cgroup, pid_t pid, struct err *err)
+{
+	const bool fresh = !cgroup->top || cgroup->alone;
+	autofree char *ours = NULL;
+	int r;
+
+	r = needs_systemd(cgroup) ? await_systemd(cgroup, pid, err) : cgroup->manager == CGROUP_DIRECTORY ? make_directory(cgroup, err) : 0;
+	if (r < 0)
+		return r;
+	ours = xasprintf("%s/supervisor", cgroup->top);
+	cgroup->path = xasprintf("%s/container", cgroup->top);
+	if (!cgroup->alone && fresh)
+		r = make(ours, err);
+	if (r == 0) {
+		group_remove(cgroup->path, -1); /* of a life before, or of a supervisor that was killed: its figures are not ours */
+		r = make(cgroup->path, err);
+	}
+	if (r == 0) {
+		r = group_move(cgroup->path, pid);
+		if (r < 0)
+			return err_set(err, -r, MAKE_STEP, cgroup->path);
+	}
+	if (r < 0 || !fresh)
+		return r;
+	if (!cgroup->alone) {
+		/* Who stays keeps SCOPE from passing its controllers on, and so every limit is told to be missing. */
+		group_move(ours, getpid());
+		for (int i = 0; i < SWEEPS && group_move_all(cgroup->top, ours) < 0; i++)
+			;
+	}
+	pass_on_usual(cgroup->top);
+	return 0;
+}
+
+static int make_v1(struct cgroup *cgroup, pid_t pid, struct err *err)
+{
+	const char *controller;
+	json_t *parent;
+	int r = 0;
+
+	cgroup->paths = json_object();
+	json_object_foreach(cgroup->parents, controller, parent) {
+		autofree char *path = xasprintf("%s/%s", json_string_value(parent), cgroup->name);
+
+		if (r < 0)
+			return r;
+		rmdir(path);
+		r = make(path, err);
+		if (r == 0 && strcmp(controller, "cpuset") == 0)
+			group_inherit_cpuset(json_string_value(parent), path);
+		if (r == 0)
+			json_object_set_new(cgroup->paths, controller, json_string(path));
+		if (r == 0) {
+			r = group_move(path, pid);
+			if (r < 0)
+				r = err_set(err, -r, MAKE_STEP, path);
+		}
+	}
+	return r;
+}
+
+static void describe(struct cgroup *cgroup)
+{
+	json_t *state = json_object();
+	char *text;
+
+	const char *path = json_string_value(json_object_get(cgroup->paths, "memory"));
+
+	if (!path) /* any, as far as there is one */
+		path = json_string_value(json_object_iter_value(json_object_iter(cgroup->paths)));
+	if (!path)
+		path = cgroup->path ? cgroup->path : "";
+	json_object_set_new(state, "cgroup", json_string(path));
+	if (cgroup->path && cgroup->bus_path && cgroup->manager == CGROUP_SYSTEMD)
+		json_object_set_new(state, "bus", json_string(cgroup->bus_path));
+	if (cgroup->paths)
+		json_object_set(state, "cgroups", cgroup->paths);
+	text = json_dumps(state, JSON_COMPACT);
+	json_decref(state);
+	free(cgroup->state);
+	/* Members, to be put among others. */
+	cgroup->state = text ? xasprintf("%.*s", (int)strlen(text) - 2, text + 1) : NULL;
+	free(text);
+}
+
+const char *cgroup_state(const struct cgroup *cgroup)
+{
+	return cgroup && cgroup->state ? cgroup->state : "\"cgroup\":\"\"";
+}
+
+/* There is no group for this life any more. Whoever is in it stays, and so does the directory then. */
+static void forget(struct cgroup *cgroup, int userns_fd)
+{
+	const char *controller;
+	json_t *path;
+
+	if (cgroup->path)
+		group_remove(cgroup->path, userns_fd);
+	json_object_foreach(cgroup->paths, controller, path) {
+		rmdir(json_string_value(path));
+	}
+	json_decref(cgroup->paths);
+	cgroup->paths = NULL;
+	free(cgroup->path);
+	cgroup->path = NULL;
+	free(cgroup->state);
+	cgroup->state = NULL;
+}
+
+static struct limits limits_of(struct cgroup *cgroup, bool runs)
+{
+	return (struct limits){ .path = cgroup->path, .paths = cgroup->paths, .runs = runs, .enable = enable, .missing = runs ? NULL : do_without,
+				.data = cgroup };
+}
+
+int cgroup_enter(struct cgroup *cgroup, pid_t pid, json_t *resources, struct err *err)
+{
+	struct err facts = { 0 };
+	struct limits limits;
+	int r;
+
+	if (!cgroup)
+		return 0;
+	r = cgroup->manager == CGROUP_V1 ? make_v1(cgroup, pid, &facts) : make_v2(cgroup, pid, &facts);
+	bus_close(cgroup->bus);
+	cgroup->bus = NULL;
+	if (r == -EINTR || (r < 0 && cgroup->required)) {
+		if (err)
+			*err = facts;
+		return r;
+	}
+	if (r < 0) {
+		warn(cgroup, &facts);
+		forget(cgroup, -1);
+	}
+	cgroup->lives = true;
+	limits = limits_of(cgroup, false);
+	r = limits_write(&limits, resources, err);
+	if (r == 0)
+		r = limits_write_files(&limits, cgroup->conf, err);
+	if (r == 0)
+		r = limits_write(&limits, cgroup->updates, err);
+	describe(cgroup);
+	return r;
+}
+
+void cgroup_explain(struct cgroup *cgroup, struct err *err)
+{
+	autofree char *file = cgroup && cgroup->path ? xasprintf("%s/memory.max", cgroup->path) : NULL, *most = NULL;
+
+	if (!file || !err || group_number(cgroup->path, "memory.events", "oom_kill") == 0)
+		return;
+	if (read_file_at(AT_FDCWD, file, &most, 64) > 0)
+		most[strcspn(most, "\n")] = '\0';
+	err_setf(err, ENOMEM, LIMITS_STEP, "memory.max", "%s: too little to start the container's process in", most ? most : "");
+}
+
+int cgroup_update(struct cgroup *cgroup, json_t *resources, struct err *err)
+{
+	if (!json_is_object(resources))
+		return err_setf(err, 0, "update", "resources", "no object");
+	if (!cgroup || (cgroup->lives && !cgroup->path && !cgroup->paths))
+		return err_setf(err, 0, "update", "", "the container has no control group");
+	if (cgroup->lives) {
+		struct limits limits = limits_of(cgroup, true);
+		int r = limits_write(&limits, resources, err);
+
+		if (r < 0)
+			return r;
+	}
+	if (!cgroup->updates)
+		cgroup->updates = json_deep_copy(resources);
+	else
+		json_object_update_recursive(cgroup->updates, resources);
+	return 0;
+}
+
+/* ---- out of memory ---- */
+
+static uint64_t oom_kills(const struct cgroup *cgroup)
+{
+	const char *memory = json_string_value(json_object_get(cgroup->paths, "memory"));
+
+	if (memory)
+		return group_number(memory, "memory.oom_control", "oom_kill");
+	return cgroup->path ? group_number(cgroup->path, "memory.events", "oom_kill") : 0;
+}
+
+/* Something has changed in memory.events: often only that a limit was met. */
+static void look(struct cgroup *cgroup)
+{
+	uint64_t kills = oom_kills(cgroup);
+
+	if (kills <= cgroup->oom_kills) /* less: the controller was taken away */
+		return;
+	cgroup->oom_kills = kills;
+	journal_write(cgroup->journal, "container", "oom", (char *)NULL);
+}
+
+static void ready(struct relay_guest *guest)
+{
+	char events[sizeof(struct inotify_event) * 8];
+
+	while (read(guest->fd, events, sizeof(events)) > 0)
+		;
+	look((struct cgroup *)((char *)guest - offsetof(struct cgroup, guest)));
+}
+
+void cgroup_watch(struct cgroup *cgroup, struct relay *relay, const struct journal *journal)
+{
+	autofree char *file = NULL;
+	const char *memory;
+
+	if (!cgroup)
+		return;
+	cgroup->journal = journal;
+	cgroup->guest.ready = ready;
+	memory = json_string_value(json_object_get(cgroup->paths, "memory"));
+	if (memory) {
+		cgroup->guest.fd = group_oom_events(memory, &cgroup->oom_fd);
+	} else if (cgroup->path) {
+		file = xasprintf("%s/memory.events", cgroup->path);
+		cgroup->guest.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+		if (cgroup->guest.fd >= 0 && inotify_add_watch(cgroup->guest.fd, file, IN_MODIFY) < 0)
+			close_fd(&cgroup->guest.fd);
+	}
+	if (cgroup->guest.fd < 0)
+		return;
+	relay_add_guest(relay, &cgroup->guest);
+	look(cgroup); /* since the process was let go */
+}
+
+/* ---- its processes ---- */
+
+bool cgroup_can_freeze(const struct cgroup *cgroup)
+{
+	return cgroup && (cgroup->path || json_object_get(cgroup->paths, "freezer"));
+}
+
+int cgroup_freeze(struct cgroup *cgroup, bool frozen, struct err *err)
+{
+	const char *freezer = json_string_value(json_object_get(cgroup->paths, "freezer"));
+	int r = freezer ? group_freeze_v1(freezer, frozen) : group_freeze(cgroup->path, frozen);
+
+	return r < 0 ? err_set(err, -r, frozen ? "pause" : "unpause", freezer ? freezer : cgroup->path) : 0;
+}
+
+bool cgroup_end(struct cgroup *cgroup, int userns_fd)
+{
+	bool killed;
+
+	if (!cgroup)
+		return false;
+	if (cgroup->path && access(cgroup->path, F_OK) == 0)
+		group_kill(cgroup->path);
+	if (cgroup->paths)
+		group_kill_v1(cgroup->paths);
+	/* The kernel tells of changes some milliseconds after them at most, which may be too late for the loop. */
+	look(cgroup);
+	killed = cgroup->oom_kills > 0;
+	cgroup->lives = false;
+	close_fd(&cgroup->guest.fd);
+	close_fd(&cgroup->oom_fd);
+	cgroup->journal = NULL;
+	cgroup->oom_kills = 0;
+	forget(cgroup, userns_fd);
+	return killed;
+}
+
+void cgroup_leave(struct cgroup *cgroup)
+{
+	autofree char *ours = NULL, *back = NULL;
+
+	if (!cgroup || cgroup->manager != CGROUP_DIRECTORY || !cgroup->top)
+		return;
+	ours = xasprintf("%s/supervisor", cgroup->top);
+	/* Controllers that are passed on would keep us from SCOPE itself, where those who share it with us came from. */
+	if (cgroup->split) {
+		for (size_t i = 0; i < sizeof(usual) / sizeof(*usual); i++) {
+			char off[16];
+
+			snprintf(off, sizeof(off), "-%s", usual[i]);
+			group_write(cgroup->top, "cgroup.subtree_control", off);
+		}
+		group_move_all(ours, cgroup->top);
+		rmdir(ours);
+		return;
+	}
+	/* The mount that SCOPE lies in is the one that we came from, as far as its path says so. */
+	if (cgroup->origin) {
+		const char *below = strstr(cgroup->top, "/unified/");
+		const char *mount = below && strncmp(cgroup->top, GROUP_ROOT "/unified/", strlen(GROUP_ROOT "/unified/")) == 0 ?
+			GROUP_ROOT "/unified" : GROUP_ROOT;
+
+		back = xasprintf("%s%s", mount, cgroup->origin);
+		group_move_all(ours, back);
+	}
+	group_remove(cgroup->top, -1);
+}
+
+/* ---- for those who join ---- */
+
+bool cgroup_find(int run_dir_fd, struct cgroup_place *out)
+{
+	autofree char *text = NULL;
+	ssize_t len = read_file_at(run_dir_fd, "state.json", &text, STATE_LIMIT);
+	json_t *state = len > 0 ? json_loadb(text, (size_t)len, 0, NULL) : NULL;
+	const char *path = json_string_value(json_object_get(state, "cgroup")), *bus = json_string_value(json_object_get(state, "bus"));
+	json_t *paths = json_object_get(state, "cgroups");
+
+	if (json_is_object(paths))
+		path = NULL;
+	*out = (struct cgroup_place){ .path = path && *path ? xstrdup(path) : NULL, .bus = bus ? xstrdup(bus) : NULL,
+				      .paths = json_is_object(paths) ? json_incref(paths) : NULL };
+	json_decref(state);
+	return out->path || out->paths;
+}
+
+void cgroup_place_free(struct cgroup_place *place)
+{
+	free(place->path);
+	free(place->bus);
+	json_decref(place->paths);
+	*place = (struct cgroup_place){ .path = NULL };
+}
+
+/* By the manager: UNIT and what comes after it are parts of PATH. */
+static int attach(const struct cgroup_place *place, const char *path, pid_t pid, struct err *err)
+{
+	const char *end = strstr(path, ".scope/"), *start = end;
+	autofree char *unit = NULL;
+	struct bus *bus;
+	int r;
+
+	while (start && start > path && start[-1] != '/')
+		start--;
+	if (!end)
+		return err_set(err, EACCES, "join control group", path);
+	end += strlen(".scope");
+	unit = xasprintf("%.*s", (int)(end - start), start);
+	r = bus_open(place->bus, &bus, err);
+	if (r == 0)
+		r = bus_attach(bus, unit, end, pid, err);
+	if (r == 0 || bus)
+		bus_close(bus);
+	return r;
+}
+
+static int join_v2(const struct cgroup_place *place, const char *path, pid_t pid, struct err *err)
+{
+	int r = group_move(path, pid);
+
+	if (r == -EACCES && place->bus)
+		return attach(place, path, pid, err);
+	return r < 0 ? err_set(err, -r, "join control group", path) : 0;
+}
+
+int cgroup_join(const struct cgroup_place *place, pid_t pid, pid_t first, struct err *err)
+{
+	autofree char *of_first = NULL;
+	const char *controller;
+	json_t *path;
+	int r = 0;
+
+	json_object_foreach(place->paths, controller, path) {
+		r = r < 0 ? r : group_move(json_string_value(path), pid);
+		if (r < 0)
+			return err_set(err, -r, "join control group", json_string_value(path));
+	}
+	if (!place->path)
+		return 0;
+	r = join_v2(place, place->path, pid, err);
+	if (r == 0)
+		return 0;
+	/* A group that passes controllers on (a systemd in there does) takes no processes of its own: those are where the first one is. */
+	of_first = group_of(first, GROUP_ROOT);
+	if (!of_first || strncmp(of_first, place->path, strlen(place->path)) != 0 || of_first[strlen(place->path)] != '/')
+		return r;
+	return join_v2(place, of_first, pid, err);
+}
