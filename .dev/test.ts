@@ -5,10 +5,11 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { debianMissing, prepareDebian } from "../test/harness";
+import { debianMissing, prepareDebian, prepareVm, vmMissing, vmUnsupported } from "../test/harness";
 
 const TIMEOUT_MS = 60_000; // of one test; a machine under load is slow, a hang is longer
 const [part = "user", ...args] = process.argv.slice(2);
+const isRoot = part === "root";
 
 /** Variables that tests may see; everything else of the caller's environment stays outside. */
 const KEPT = [
@@ -60,8 +61,8 @@ function readSummary(output: string): { pass: number; fail: number; skip: number
   return { pass: last("pass"), fail: last("fail") + last("errors?"), skip: last("skip") + last("todo") };
 }
 
-async function runTests(): Promise<{ pass: number; fail: number; skip: number }> {
-  const isRoot = part === "root";
+/** The test files of this part that the arguments name; all of them where they name none. */
+function selectFiles(): { selected: string[]; others: string[] } {
   const isOfPart = (file: string): boolean => file.endsWith(".root.test.ts") === isRoot;
   const named = args.filter((arg) => !arg.startsWith("-") && existsSync(arg));
   const others = args.filter((arg) => !named.includes(arg));
@@ -70,6 +71,13 @@ async function runTests(): Promise<{ pass: number; fail: number; skip: number }>
   const selected = (named.length > 0 ? named : ["test"])
     .flatMap((path) => (statSync(path).isDirectory() ? below(path) : [path]))
     .filter(isOfPart);
+  return { selected, others };
+}
+
+async function runTests(
+  selected: readonly string[],
+  others: readonly string[],
+): Promise<{ pass: number; fail: number; skip: number }> {
   if (selected.length === 0) return { pass: 0, fail: 0, skip: 0 };
 
   const command = [
@@ -97,11 +105,21 @@ async function runTests(): Promise<{ pass: number; fail: number; skip: number }>
 }
 
 /** Make what several tests share and is slow to make. Where it cannot be made, they skip, and say so. */
-function prepare(): void {
-  if (part !== "user" || debianMissing() === null) return;
-  process.stderr.write("==> make the Debian test image, once (half a minute)\n");
+function prepare(selected: readonly string[]): void {
+  if (part !== "user") return;
+  if (debianMissing() !== null) {
+    makeOnce("the Debian test image (half a minute)", prepareDebian);
+  }
+  const needsVm = selected.some((file) => /(^|\/)test\/vm\//.test(file));
+  if (needsVm && vmUnsupported() === null && vmMissing() !== null) {
+    makeOnce("the virtual machine of test/vm (a minute or two)", prepareVm);
+  }
+}
+
+function makeOnce(what: string, make: () => void): void {
+  process.stderr.write(`==> make ${what}, once\n`);
   try {
-    prepareDebian();
+    make();
   } catch (error) {
     process.stderr.write(`warning: ${error instanceof Error ? error.message : error}\n`);
   }
@@ -127,9 +145,10 @@ async function findLeft(before: ReadonlyMap<string, string>): Promise<string[]> 
   return found.map(([, text]) => text);
 }
 
-prepare();
+const { selected, others } = selectFiles();
+prepare(selected);
 const before = engineProcesses();
-const summary = await runTests();
+const summary = await runTests(selected, others);
 const left = await findLeft(before);
 if (left.length > 0) {
   process.stderr.write(

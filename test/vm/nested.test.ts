@@ -1,0 +1,102 @@
+/** What a container sees of its group, a systemd inside of it, and other runtimes with the same limits. */
+import { expect } from "bun:test";
+import { useVm } from "../harness";
+
+const vm = useVm();
+const linesOf = (stdout: string) => stdout.trimEnd().split("\n");
+
+vm.describe("the group as the container sees it", () => {
+  vm.check(
+    "is the root of its cgroup namespace, read-only, with its own limits",
+    `proa run --rm --network none -m 40m tiny sh -c 'cat /proc/self/cgroup; cat /sys/fs/cgroup/memory.max; mkdir /sys/fs/cgroup/x 2>&1 | grep -o "Read-only file system"'`,
+    ({ stdout }) => expect(stdout).toBe("0::/\n41943040\nRead-only file system\n"),
+  );
+  vm.check(
+    "does not show where it lies on the host",
+    `proa run --rm --network none tiny sh -c 'cat /proc/1/cgroup; grep cgroup /proc/self/mountinfo'`,
+    ({ stdout }) => {
+      expect(linesOf(stdout)[0]).toBe("0::/");
+      expect(linesOf(stdout)[1]).toMatch(/ \/ \/sys\/fs\/cgroup ro/);
+      expect(stdout).not.toContain("user.slice");
+    },
+  );
+  vm.check(
+    "is the host's path with --cgroupns host",
+    `proa run --rm --network none --cgroupns host tiny cat /proc/self/cgroup`,
+    ({ stdout }) => expect(stdout).toMatch(/^0::\/user\.slice\/.*\/proa-[0-9a-f]{64}\.scope\/container\n$/),
+  );
+  vm.check(
+    "is another's with exec: the same",
+    `proa run -d --network none --name seen tiny sleep 1000 >/dev/null; proa exec seen cat /proc/self/cgroup /proc/1/cgroup; proa rm -f -t 0 seen >/dev/null`,
+    ({ stdout }) => expect(stdout).toBe("0::/\n0::/\n"),
+  );
+  vm.check(
+    "can be divided with --privileged",
+    `proa run --rm --network none --privileged -m 64m tiny sh -c 'cd /sys/fs/cgroup; mkdir own other && echo 1 >own/cgroup.procs && echo +memory +pids >cgroup.subtree_control && echo 8388608 >other/memory.max && cat other/memory.max; sh -c "echo \\$\\$ >other/cgroup.procs; exec dd if=/dev/zero of=/dev/null bs=16M count=1"; echo $?'`,
+    ({ stdout }) => expect(stdout).toBe("8388608\n137\n"),
+  );
+  vm.check(
+    "cannot be widened from inside, also with --privileged",
+    `proa run -d --network none --privileged -m 64m --name wide tiny sh -c 'echo max >/sys/fs/cgroup/memory.max; echo $?; sleep 1000' >/dev/null; until_true sh -c 'proa logs wide | grep .'; proa logs wide 2>/dev/null; value wide memory.max; proa rm -f -t 0 wide >/dev/null`,
+    ({ stdout }) => expect(linesOf(stdout).at(-1)).toBe("67108864"),
+  );
+});
+
+vm.describe("Debian's systemd as the first process", () => {
+  vm.check(
+    "boots with --systemd=always",
+    `proa run -d --network none --name sys --systemd=always -m 512m --rootfs /srv/debian /sbin/init >/dev/null
+proa exec sys sh -c 'for i in $(seq 300); do state=$(systemctl is-system-running 2>/dev/null); case $state in running|degraded) break; esac; sleep 0.3; done; echo $state; ps -p 1 -o comm='`,
+    ({ stdout }) => expect(stdout).toMatch(/^(running|degraded)\nsystemd\n$/),
+    150,
+  );
+  vm.check(
+    "has a writable subtree, with the controllers, in which it makes groups for its services",
+    `proa exec sys sh -c 'cat /proc/1/cgroup; ls -d /sys/fs/cgroup/system.slice /sys/fs/cgroup/init.scope; tr " " "\\n" </sys/fs/cgroup/cgroup.controllers | grep -cE "^(memory|pids|cpu)$"'`,
+    ({ stdout }) =>
+      expect(stdout).toBe("0::/init.scope\n/sys/fs/cgroup/init.scope\n/sys/fs/cgroup/system.slice\n3\n"),
+  );
+  vm.check(
+    "runs services, and holds them to their limits",
+    `proa exec sys systemd-run --quiet --wait -p MemoryMax=16M sh -c 'head -c 60000000 /dev/zero | tail | wc -c'; echo $?; proa exec sys systemctl --no-legend --plain --state=failed list-units`,
+    ({ stdout }) => expect(stdout.split("\n")[0]).not.toBe("0"),
+  );
+  vm.check(
+    "is in the container's group: limits and stats count all of it",
+    `pids=$(proa stats --no-stream --format '{{.PIDs}}' sys); [ $pids -gt 3 ] && echo counted; proa exec sys cat /proc/self/cgroup; proa inspect -f '{{.State.OOMKilled}}' sys`,
+    ({ stdout }) => expect(linesOf(stdout)[0]).toBe("counted"),
+  );
+  vm.check(
+    "ends by itself when it is stopped",
+    `proa stop -t 60 sys; proa inspect -f '{{.State.Status}} {{.State.ExitCode}}' sys; proa rm sys; until_true sh -c '! systemctl --user list-units --all --plain --no-legend "proa-*" | grep -q .'; scopes`,
+    ({ stdout, stderr }) => {
+      expect(stdout).toMatch(/^sys\nexited (0|130)\nsys\n$/);
+      expect(stderr).toBe("");
+    },
+    90,
+  );
+});
+
+vm.describe("crun with the same limits", () => {
+  const options =
+    "-m 64m --memory-swap 96m --memory-reservation 32m --cpus 0.5 --cpu-shares 512 --cpuset-cpus 0 --pids-limit 50 --device-write-bps /dev/vda:1mb";
+  // told by its process: where crun puts it is its own affair
+  const values = `files() { group=/sys/fs/cgroup$(cut -d: -f3 </proc/$(proa inspect -f '{{.State.Pid}}' $1)/cgroup); cd $group; grep . memory.max memory.swap.max memory.low cpu.max cpu.weight cpuset.cpus pids.max io.max; cd - >/dev/null; }`;
+  vm.check(
+    "has the same values in its files",
+    `${values}
+proa run -d --network none --name ours ${options} tiny sleep 1000 >/dev/null; files ours >ours.txt; proa run -d --network none --runtime crun --name theirs ${options} tiny sleep 1000 >/dev/null; files theirs >theirs.txt
+cat ours.txt; echo; diff ours.txt theirs.txt && echo same; proa rm -f -t 0 ours theirs >/dev/null`,
+    ({ stdout }) => {
+      expect(linesOf(stdout)).toHaveLength(10);
+      expect(linesOf(stdout).at(-1)).toBe("same");
+    },
+    90,
+  );
+  vm.check(
+    "kills the same allocation",
+    `proa run --rm --network none --runtime crun -m 32m tiny dd if=/dev/zero of=/dev/null bs=64M count=1; echo $?
+until_true sh -c '! systemctl --user list-units --all --plain --no-legend "*proa-*" | grep -q .'; scopes`,
+    ({ stdout }) => expect(stdout).toBe("137\n"),
+  );
+});
