@@ -1,4 +1,6 @@
 import type { Context } from "../state";
+import type { LazyAnswer, LazyRequest } from "../storage";
+import type { LazyPull } from "./lazy";
 import type { PullOptions } from "./pull";
 import type { Pushed, PushOptions } from "./push";
 import type { StoredImage } from "./stored";
@@ -22,4 +24,20 @@ export async function pushImage(
 ): Promise<Pushed> {
   const { pushImage: push } = await import("./push");
   return push(context, text, target, options);
+}
+
+/** `pullLazily()` of `lazy.ts`, likewise. */
+export async function pullLazily(context: Context, text: string, options: PullOptions): Promise<LazyPull> {
+  const { pullLazily: pull } = await import("./lazy");
+  return pull(context, text, options);
+}
+
+/** `fetchLazily()` of `lazy-fetcher.ts`, likewise. */
+export async function fetchLazily(
+  context: Context,
+  request: LazyRequest,
+  tell: (answer: LazyAnswer) => void,
+): Promise<void> {
+  const { fetchLazily: fetch } = await import("./lazy-fetcher");
+  return fetch(context, request, tell);
 }
