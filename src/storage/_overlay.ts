@@ -14,8 +14,10 @@ export const overlayDriver: Driver = {
     if (source.kind === "directory" && (liesBeneath(top, containerDir) || holdsMounts(top))) {
       return { driver: "overlay", lower, tmpfs: true };
     }
-    const { upper, work } = makeWritable(context, containerDir, top);
+    const lazy = source.kind === "image" ? source.lazy : undefined;
+    const { upper, work } = makeWritable(context, containerDir, top, lazy?.plan.rootMode);
     const data = source.kind === "image" && source.data?.length ? { data: source.data } : {};
-    return { driver: "overlay", lower, upper, work, volatile: options.volatile ?? false, ...data };
+    const coming = lazy ? { lazy: lazy.layers } : {};
+    return { driver: "overlay", lower, upper, work, volatile: options.volatile ?? false, ...data, ...coming };
   },
 };

@@ -18,13 +18,18 @@ export function lowerOf(source: RootLayers, containerDir: string): string[] {
 
 export type Writable = { upper: string; work: string };
 
-/** The upper and work directories. The root of what is mounted shows the upper directory's mode, so that is the lower's. */
-export function makeWritable(context: Context, containerDir: string, topLower: string): Writable {
+/** The upper and work directories. The root of what is mounted shows the upper directory's mode, so that is the lower's, or the one that is known. */
+export function makeWritable(
+  context: Context,
+  containerDir: string,
+  topLower: string,
+  mode?: number,
+): Writable {
   const upper = join(containerDir, "upper");
   const work = join(containerDir, "work");
   try {
     if (!existsSync(work)) makeMappedDirectory(context, work, 0o700);
-    if (!existsSync(upper)) makeMappedDirectory(context, upper, statSync(topLower).mode & 0o7777);
+    if (!existsSync(upper)) makeMappedDirectory(context, upper, mode ?? statSync(topLower).mode & 0o7777);
   } catch (error) {
     throw new EngineError("io", "prepare root file system", containerDir, error);
   }

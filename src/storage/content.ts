@@ -7,6 +7,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   renameSync,
   statSync,
   unlinkSync,
@@ -128,7 +129,7 @@ export class BlobWriter {
     try {
       mkdirSync(join(context.paths.images, "blobs", algorithmOf(digest)), { recursive: true });
       this.#temporary = makeTemporary(ingestDirectory(context));
-      this.#fd = openSync(this.#temporary.path, "wx", 0o644);
+      this.#fd = openSync(this.#temporary.path, "wx+", 0o644);
     } catch (error) {
       throw new EngineError("io", what, "", error, hintForSpace(error));
     }
@@ -137,6 +138,18 @@ export class BlobWriter {
   /** Bytes written so far. */
   get sizeBytes(): number {
     return this.#digester.sizeBytes;
+  }
+
+  /** What was written already: SIZE bytes from FROM on, or null where they have not come yet. Not after `close()`. */
+  readBack(from: number, size: number): Uint8Array | null {
+    if (this.#isClosed || from + size > this.sizeBytes) return null;
+    const bytes = new Uint8Array(size);
+    for (let done = 0; done < size; ) {
+      const got = readSync(this.#fd, bytes, done, size - done, from + done);
+      if (got === 0) return null;
+      done += got;
+    }
+    return bytes;
   }
 
   /** Throws as soon as more comes than was promised, and when the disk is full. */

@@ -1,6 +1,7 @@
-import type { Rootfs, TreeChange } from "../helper";
+import type { LazyLayers, Rootfs, TreeChange } from "../helper";
 import type { IdRanges } from "../oci";
 import type { Context } from "../state";
+import type { LazyPlan } from "./lazy";
 
 /** How layers become a container's root file system. */
 
@@ -14,8 +15,9 @@ export type RootSource =
 
 /** The same, the image's layers found. */
 export type RootLayers =
-  /** Directories of unpacked layers, top first. */
-  { kind: "image"; lower: string[]; data?: string[] } | { kind: "directory"; path: string };
+  /** Directories of unpacked layers, top first. With `lazy` some are not there yet. */
+  | { kind: "image"; lower: string[]; data?: string[]; lazy?: { layers: LazyLayers; plan: LazyPlan } }
+  | { kind: "directory"; path: string };
 
 export type RootOptions = {
   /** What was written may be lost in a power cut: for `--rm` containers and build steps. Much faster on overlay. */

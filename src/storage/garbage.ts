@@ -119,11 +119,13 @@ function removeBlob(path: string): void {
 /** Remove what writers that were killed have left, and what `hideGarbage()` has put aside. Safe beside writers that live. */
 export async function removeAbandoned(context: Context): Promise<void> {
   ensureLayout(context);
+  (await import("./unsynced")).settleUnsynced(context);
   for (const temporary of abandoned(ingestDirectory(context))) {
     removeBlob(temporary.path);
     temporary.release();
   }
   removeFetchLocks(context);
+  if (existsSync(join(context.paths.images, "lazy"))) (await import("./lazy")).removeStaleLazy(context);
   for (const kind of layerKinds(context)) {
     for (const temporary of abandoned(join(context.paths.layers, kind))) {
       try {

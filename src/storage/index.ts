@@ -29,14 +29,28 @@ export {
   LayerWriter,
   layerKind,
   layerPath,
+  layersDirectory,
   unpackBlob,
   unpackedSize,
   unpackStoredLayer,
 } from "./layers";
-export { findInStack, readFromStack, readRootFile } from "./lookup";
+export {
+  isFetching,
+  type LazyAnswer,
+  type LazyPlan,
+  type LazyRequest,
+  lazyDirectory,
+  lazyFailure,
+  lockLazy,
+  readPlan,
+  startFetcher,
+} from "./lazy";
+export { findInStack, listInStack, readFromStack, readRootFile, type SeenEntry } from "./lookup";
 export { forgetMappedLayers } from "./mapped";
 export { layerDirectories, prepareRootfs, rootLayers } from "./rootfs";
-export { type Selected, selectDriver } from "./select";
+export { type Selected, selectDriver, tryFeatures } from "./select";
+export { shareFresh } from "./share";
 export { readPieces, type Spooled, spool } from "./spool";
 export { type LayerDirectory, type StoredBlob, storedBlobs, storedLayers } from "./stored";
+export { settleUnsynced, syncBlobNames } from "./unsynced";
 export { blobFault, layerMatches, putLayerAside } from "./verify";

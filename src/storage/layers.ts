@@ -26,7 +26,7 @@ export function layerPath(context: Context, kind: string, chainId: string): stri
  * The kind of the layers that DRIVER uses here. Where only one id can be mapped every file was given to it, which must not be taken for the
  * image's own owners once there are more.
  */
-export function layerKind(context: Context, driver: Driver): string {
+export function layerKind(context: Context, driver: Pick<Driver, "kind">): string {
   return context.host().kind === "single" ? `${driver.kind}-one-id` : driver.kind;
 }
 
@@ -136,7 +136,7 @@ export class LayerWriter {
       const why = `unpacked to ${reply.diffId}, but the image's config says ${this.#layer.diffId}`;
       throw new EngineError("digest-mismatch", "unpack layer", this.#layer.chainId, why);
     }
-    this.#publish(reply.sizeBytes);
+    await this.#publish(reply.sizeBytes);
     this.#temporary.release();
     return reply.sizeBytes;
   }
@@ -148,23 +148,40 @@ export class LayerWriter {
     await discard(this.#context, this.#temporary);
   }
 
-  #publish(sizeBytes: number): void {
+  async #publish(sizeBytes: number): Promise<void> {
+    const { noteUnsynced } = await import("./unsynced");
     const { chainId } = this.#layer;
     const kind = layerKind(this.#context, this.#driver);
     const path = layerPath(this.#context, kind, chainId);
     try {
-      renameSync(this.#temporary.path, path);
+      noteUnsynced(this.#context, kind, hexOf(chainId));
+      this.#rename(path, layerSize(this.#context.db(), chainId, kind) === null);
     } catch (error) {
-      // Somebody else has unpacked the same layer meanwhile; ours is thrown away by abandon().
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code !== "EEXIST" && code !== "ENOTEMPTY") throw wrap(this.#layer, error);
+      throw wrap(this.#layer, error);
     }
+    (await import("./share")).noteFresh(this.#context, kind, chainId, sizeBytes);
     insertLayer(this.#context.db(), {
       chain_id: chainId,
       kind,
       size_bytes: sizeBytes,
       created_ms: this.#context.now(),
     });
+  }
+
+  /** @param isTaken whether what lies there already may be replaced: it has no row, so that nobody has said that it is whole */
+  #rename(path: string, isTaken: boolean): void {
+    try {
+      renameSync(this.#temporary.path, path);
+    } catch (error) {
+      // Somebody else has unpacked the same layer meanwhile; ours is thrown away by abandon().
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code !== "EEXIST" && code !== "ENOTEMPTY") throw error;
+      if (!isTaken) return;
+      const old = makeTemporary(layersDirectory(this.#context, layerKind(this.#context, this.#driver)));
+      renameSync(path, old.path);
+      old.abandon();
+      this.#rename(path, false);
+    }
   }
 
   async #settle(written: Promise<number>): Promise<void> {

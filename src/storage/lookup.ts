@@ -1,5 +1,6 @@
-import { lstatSync, readlinkSync, type Stats } from "node:fs";
+import { closeSync, constants, lstatSync, openSync, readlinkSync, type Stats } from "node:fs";
 import { join } from "node:path";
+import { type EntryType, entriesOf } from "../helper";
 import type { Context } from "../state";
 import { isOpaque } from "./_opaque";
 import type { RootSource } from "./driver";
@@ -22,8 +23,9 @@ export async function readRootFile(
   path: string,
 ): Promise<string | null> {
   const { driver } = await selectDriver(context);
-  const layers = await rootLayers(context, driver, source);
+  const layers = await rootLayers(context, driver, source, true);
   if (layers.kind === "directory") return readInside(layers.path, path);
+  if (layers.lazy) return layers.lazy.plan.files[path] ?? null;
   if (driver.needsParent) return layers.lower[0] === undefined ? null : readInside(layers.lower[0], path);
   return readFromStack(layers.lower, path);
 }
@@ -39,6 +41,75 @@ type Directory = { path: string; layers: readonly string[] };
 
 /** Where a regular file lies in the stack: the layer's directory and the path within it. */
 export function findInStack(layers: readonly string[], path: string): { layer: string; path: string } | null {
+  const found = resolveInStack(layers, path);
+  return found?.kind === "file" ? found : null;
+}
+
+/** An entry of a directory of the stack. */
+export type SeenEntry = {
+  name: string;
+  /** As its directory says; "unknown" where that does not tell. */
+  type: EntryType;
+  /** Of what it is, or of what a link leads to; null where that is nothing. A look of its own. */
+  stat(): Stats | null;
+};
+
+/** The names in a directory of the stack that `wanted` takes, as overlay would show them; null where PATH is no directory. */
+export function listInStack(
+  layers: readonly string[],
+  path: string,
+  wanted: (name: string) => boolean,
+): SeenEntry[] | null {
+  const found = resolveInStack(layers, path);
+  if (found?.kind !== "directory") return null;
+  const { directory } = found;
+  const seen = new Set<string>();
+  const entries: SeenEntry[] = [];
+  for (const layer of directory.layers) {
+    for (const { name, type } of entriesAt(layer + directory.path)) {
+      if (seen.has(name) || !wanted(name)) continue;
+      seen.add(name);
+      const own = `${layer}${directory.path}/${name}`;
+      if ((type === "character" || type === "unknown") && isGone(own)) continue;
+      entries.push({ name, type, stat: () => statBehind(layers, `${directory.path}/${name}`) });
+    }
+  }
+  return entries;
+}
+
+function isGone(path: string): boolean {
+  const stat = statOrNull(path);
+  return stat === null || isWhiteout(stat);
+}
+
+function entriesAt(directory: string): { name: string; type: EntryType }[] {
+  let fd: number;
+  try {
+    fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch {
+    return []; // closed to us
+  }
+  try {
+    return entriesOf(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function statBehind(layers: readonly string[], path: string): Stats | null {
+  const found = resolveInStack(layers, path);
+  if (found === null) return null;
+  const [layer, within] =
+    found.kind === "directory"
+      ? [found.directory.layers[0], found.directory.path]
+      : [found.layer, found.path];
+  return layer === undefined ? null : statOrNull(layer + within);
+}
+
+type Resolved = { kind: "directory"; directory: Directory } | { kind: "file"; layer: string; path: string };
+
+/** What PATH leads to, links followed. */
+function resolveInStack(layers: readonly string[], path: string): Resolved | null {
   const root: Directory = { path: "", layers };
   const stack: Directory[] = [root]; // from the root to where we are
   const todo = componentsOf(path);
@@ -60,10 +131,10 @@ export function findInStack(layers: readonly string[], path: string): { layer: s
       if (target.startsWith("/")) stack.length = 1;
       todo.unshift(...componentsOf(target));
     } else {
-      return todo.length === 0 ? entry : null;
+      return todo.length === 0 ? { kind: "file", layer: entry.layer, path: entry.path } : null;
     }
   }
-  return null; // a directory
+  return { kind: "directory", directory: stack.at(-1) ?? root };
 }
 
 type Entry =

@@ -128,6 +128,7 @@ async function makeLayer(
     makeMappedDirectory(context, temporary.path, 0o755);
     const { mappings } = context.host();
     await callHelper(context.paths.cache, "copy-tree", { ...what, to: temporary.path, mappings, change });
+    (await import("./unsynced")).noteUnsynced(context, kind, basename(to));
     try {
       renameSync(temporary.path, to);
     } catch (error) {

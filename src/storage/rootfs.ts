@@ -25,15 +25,26 @@ export async function prepareRootfs(
   options: RootOptions = {},
 ): Promise<Rootfs> {
   const { driver } = await selectDriver(context);
-  const layers = await rootLayers(context, driver, source);
+  const layers = await rootLayers(context, driver, source, options.isStart === true && !options.ranges);
   if (!options.ranges) return driver.prepareRootfs(context, layers, containerDir, options);
   return (await import("./mapped-root")).prepareMappedRootfs(context, driver, layers, containerDir, options);
 }
 
 /** The image's layers found, or the directory as it is. */
-export async function rootLayers(context: Context, driver: Driver, source: RootSource): Promise<RootLayers> {
+export async function rootLayers(
+  context: Context,
+  driver: Driver,
+  source: RootSource,
+  mayBeLazy = false,
+): Promise<RootLayers> {
   if (source.kind === "directory") return source;
-  return { kind: "image", lower: await layerDirectories(context, driver, source.image.id) };
+  const { id } = source.image;
+  const found = layerPaths(context, driver, id);
+  if (mayBeLazy && !found.areThere) {
+    const lazy = await (await import("./lazy")).lazyLayers(context, driver, id);
+    if (lazy) return { kind: "image", lower: found.paths.toReversed(), lazy };
+  }
+  return { kind: "image", lower: await directoriesOf(context, driver, id, found) };
 }
 
 /**
@@ -41,10 +52,20 @@ export async function rootLayers(context: Context, driver: Driver, source: RootS
  * hides it is left out: overlay looks for the mark on every directory but that.
  */
 export async function layerDirectories(context: Context, driver: Driver, imageId: string): Promise<string[]> {
-  const kind = layerKind(context, driver);
-  const rows = layersOfImage(context.db(), imageId, kind);
-  const paths = rows.map((row) => layerPath(context, kind, row.chain_id));
-  const areThere = rows.every((row, at) => row.is_present === 1 && existsSync(paths[at] ?? ""));
+  return directoriesOf(context, driver, imageId, layerPaths(context, driver, imageId));
+}
+
+async function directoriesOf(
+  context: Context,
+  driver: Driver,
+  imageId: string,
+  found: ReturnType<typeof layerPaths>,
+): Promise<string[]> {
+  let { rows, paths, areThere } = found;
+  if (!areThere) {
+    await (await import("./lazy")).awaitLayers(context, driver, imageId);
+    ({ rows, paths, areThere } = layerPaths(context, driver, imageId));
+  }
   if (!areThere)
     await unpackMissing(
       context,
@@ -55,6 +76,15 @@ export async function layerDirectories(context: Context, driver: Driver, imageId
   const topFirst = paths.reverse();
   const last = topFirst.findIndex(isOpaque);
   return last < 0 ? topFirst : topFirst.slice(0, last + 1);
+}
+
+/** Where the layers lie, lowest first, and whether all of them do. */
+function layerPaths(context: Context, driver: Driver, imageId: string) {
+  const kind = layerKind(context, driver);
+  const rows = layersOfImage(context.db(), imageId, kind);
+  const paths = rows.map((row) => layerPath(context, kind, row.chain_id));
+  const areThere = rows.every((row, at) => row.is_present === 1 && existsSync(paths[at] ?? ""));
+  return { rows, paths, areThere };
 }
 
 /** Layers of another driver's kind, or lost ones. Lowest first: a driver may need the parent. */

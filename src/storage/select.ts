@@ -41,15 +41,23 @@ export function selectDriver(context: Context): Promise<Selected> {
 
 async function select(context: Context): Promise<Selected> {
   const asked = context.storageDriver;
-  if (asked !== undefined && asked !== "") return { driver: driverByName(asked), reason: "" };
+  if (asked !== undefined && asked !== "") {
+    await forgetDoubtful(context);
+    return { driver: driverByName(asked), reason: "" };
+  }
   const path = join(context.paths.cache, "storage-driver.json"); // driver-name.ts reads it, too
-  const key = keyOf(context);
   const known = readRemembered(path);
-  if (known?.key === key) return { driver: drivers[known.driver], reason: known.reason };
+  if (known?.key === keyOf(context, known?.driver))
+    return { driver: drivers[known.driver], reason: known.reason };
+  await forgetDoubtful(context); // the first time since the machine was started, or about that
   const found = await probe(context);
-  remember(path, { key, ...found });
+  remember(path, { key: keyOf(context, found.driver), ...found });
   if (found.reason !== "") context.warn(`storage driver ${found.driver} is used: ${found.reason}`);
   return { driver: drivers[found.driver], reason: found.reason };
+}
+
+async function forgetDoubtful(context: Context): Promise<void> {
+  (await import("./unsynced")).forgetDoubtful(context);
 }
 
 function driverByName(name: string): Driver {
@@ -59,12 +67,13 @@ function driverByName(name: string): Driver {
   });
 }
 
-/** What the answer depends on: the boot (kernel and its settings), the file system, the id maps, the fuse program. */
-function keyOf(context: Context): string {
+/** What the answer depends on: the boot (kernel and its settings), the file system, the id maps, and where overlay was not it the fuse program. */
+function keyOf(context: Context, driver: DriverName | undefined): string {
   makePrivateDirectory(context.paths.data, context.uid);
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   const device = statSync(context.paths.data).dev;
-  return [boot, device, JSON.stringify(context.host().mappings), fuseOverlayfsProgram() ?? ""].join(" ");
+  const fuse = driver === "overlay" ? "" : (fuseOverlayfsProgram() ?? ""); // a search along PATH
+  return [boot, device, JSON.stringify(context.host().mappings), fuse].join(" ");
 }
 
 function readRemembered(path: string): Remembered | null {
@@ -85,16 +94,20 @@ function remember(path: string, value: Remembered): void {
   }
 }
 
-async function probe(context: Context): Promise<{ driver: DriverName; reason: string }> {
+/** What the kernel lets this user do where containers lie, found out by doing it. @throws EngineError */
+export async function tryFeatures(context: Context): Promise<Features> {
   const scratch = makeTemporary(ensureLayersDirectory(context, layerKind(context, overlayDriver)));
-  let features: Features;
   try {
     makeMappedDirectory(context, scratch.path, 0o700);
     const request = { mappings: context.host().mappings, scratch: scratch.path };
-    features = await callHelper(context.paths.cache, "features", request);
+    return await callHelper(context.paths.cache, "features", request);
   } finally {
     await discard(context, scratch);
   }
+}
+
+async function probe(context: Context): Promise<{ driver: DriverName; reason: string }> {
+  const features = await tryFeatures(context);
   if (features.userNamespace !== null) throw new HelperError("features", features.userNamespace);
   if (features.overlay === null) return { driver: "overlay", reason: "" };
   const why = new HelperError("features", features.overlay).message;

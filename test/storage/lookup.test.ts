@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { findInStack, readFromStack } from "../../src/storage";
+import { findInStack, listInStack, readFromStack } from "../../src/storage";
 
 /** Layer directories, top first; a value is a file's text, `->TARGET` a link, `!` a whiteout, a name with `/` at its end a directory. */
 class Stack implements Disposable {
@@ -122,4 +122,38 @@ describe("readFromStack()", () => {
 test("findInStack() tells the layer and the resolved path", () => {
   using stack = new Stack({ link: "->dir/file" }, { "dir/file": "x" });
   expect(findInStack(stack.layers, "/link")).toMatchObject({ layer: stack.layers[1], path: "/dir/file" });
+});
+
+describe("listInStack()", () => {
+  const names = (stack: Stack, path: string, wanted = (_: string) => true) =>
+    listInStack(stack.layers, path, wanted)
+      ?.map(({ name, type }) => (type === "directory" ? `${name}/` : name))
+      .sort();
+
+  test("shows what overlay would: the union, without what is deleted above", () => {
+    using stack = new Stack(
+      { "bin/b": "", "bin/c": "!" },
+      { "bin/a": "", "bin/b": "", "bin/c": "", "bin/d/": "" },
+    );
+    expect(names(stack, "/bin")).toEqual(["a", "b", "d/"]);
+    expect(names(stack, "/bin", (name) => name > "a")).toEqual(["b", "d/"]);
+  });
+
+  test("follows links to the directory within the stack, and to nowhere outside", () => {
+    using stack = new Stack({ bin: "->usr/bin" }, { "usr/bin/sh": "", up: "->../../../usr" });
+    expect(names(stack, "/bin")).toEqual(["sh"]);
+    expect(names(stack, "/up")).toEqual(["bin/"]);
+    expect(names(stack, "/usr/bin/sh")).toBeUndefined();
+    expect(names(stack, "/nope")).toBeUndefined();
+  });
+
+  test("tells what a link leads to, where that is asked", () => {
+    using stack = new Stack({ "d/dir": "->/x", "d/file": "->/x/f", "d/none": "->/nope", "x/f": "text" });
+    const stats = new Map(
+      listInStack(stack.layers, "/d", () => true)?.map(({ name, stat }) => [name, stat()]),
+    );
+    expect(stats.get("dir")?.isDirectory()).toBe(true);
+    expect(stats.get("file")?.isFile()).toBe(true);
+    expect(stats.get("none")).toBeNull();
+  });
 });
