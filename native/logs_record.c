@@ -74,8 +74,10 @@ static char *put_unicode(char *out, const char **at, const char *end)
 {
 	int c = hex_number(*at, end);
 
-	if (c < 0)
-		return put_utf8(out, 0xfffd);
+	if (c < 0) { /* no escape: two bytes, for which U+FFFD would be one too long */
+		*out++ = '?';
+		return out;
+	}
 	*at += 4;
 	if (c >= 0xd800 && c < 0xdc00 && end - *at >= 6 && (*at)[0] == '\\' && (*at)[1] == 'u') {
 		int low = hex_number(*at + 2, end);

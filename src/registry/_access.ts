@@ -1,5 +1,6 @@
 import { EngineError } from "../error";
 import { type Challenge, parseChallenges, refreshTokenIn, tokenIn, tokenUrl } from "./_auth";
+import type { Pace } from "./_body";
 import { endpointOf, redacted } from "./_endpoint";
 import { type Answer, discardBody, type Get, Http, type HttpOptions, type Method } from "./_http";
 import { errorOfFailure, errorOfResponse, type Purpose, RegistryError, readBounded } from "./error";
@@ -21,6 +22,8 @@ export type RegistryOptions = Omit<HttpOptions, "isUnverified"> & {
   isInsecure?: boolean;
   /** TLS with this machine's own registries too. */
   isTls?: boolean;
+  /** How slow an answer's body may be; for tests. */
+  pace?: Pace;
   /** Whose requests these are; undefined where nobody has logged in. */
   credentials?: ((repository: string) => Promise<Credentials | undefined>) | undefined;
 };
@@ -40,6 +43,7 @@ export type AccessRequest = {
 };
 
 const tokenLimitBytes = 1 << 20;
+const tokenPatienceMs = 60_000; // for the whole of it
 const clientId = "proa";
 
 export class Access {
@@ -189,7 +193,7 @@ export class Access {
     const credentials = await this.#credentialsFor(repository);
     const answer = await this.#askTokenServer(purpose, url, credentials, signal);
     if (answer.response.status !== 200) throw await errorOfResponse(purpose, answer.request, answer.response);
-    const body = await readBounded(answer.response, tokenLimitBytes);
+    const body = await readBounded(answer.response, tokenLimitBytes, tokenPatienceMs);
     let token: string | undefined;
     try {
       const document: unknown = JSON.parse(new TextDecoder().decode(body));

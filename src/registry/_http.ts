@@ -1,4 +1,4 @@
-import { EngineError } from "../error";
+import { begun, EngineError, reasonOf } from "../error";
 import { redacted } from "./_endpoint";
 import { proxyFor } from "./_proxy";
 import {
@@ -131,8 +131,9 @@ export class Http {
     // A body takes its time: it may be slow, but not slower than this.
     const timeoutMs = answerTimeoutMs + sizeBytes / leastBytesPerMs;
     const timer = setTimeout(() => late.abort(timedOut()), Math.min(timeoutMs, 2 ** 31 - 1));
+    const done = begun("debug", `${method} ${redacted(url)}`);
     try {
-      return await raw(url.href, {
+      const response = await raw(url.href, {
         ...(method === "GET" ? {} : { method }),
         ...(body === undefined ? {} : { body }),
         headers: { "user-agent": this.options.userAgent, "accept-encoding": "identity", ...headers },
@@ -140,7 +141,10 @@ export class Http {
         ...(proxy === undefined ? {} : { proxy }),
         ...(tls === undefined ? {} : { tls }),
       });
+      done?.(`status ${response.status}`);
+      return response;
     } catch (error) {
+      done?.(reasonOf(error));
       if (late.signal.aborted) throw late.signal.reason;
       throw error;
     } finally {

@@ -93,6 +93,36 @@ export async function findCredentials(
   return undefined;
 }
 
+/** A file of credentials that is there. */
+export type FoundAuthFile = {
+  path: string;
+  /** Why it cannot be used; "" where it can. */
+  fault: string;
+  /** Programs that keep the secrets: `docker-credential-NAME`. */
+  helpers: string[];
+  hasSecrets: boolean;
+};
+
+/** Those that are looked at, the one that counts first. */
+export function foundAuthFiles(env: Environment): FoundAuthFile[] {
+  const none = { fault: "", helpers: [], hasSecrets: false };
+  return [...new Set(authFiles(env))].flatMap((path): FoundAuthFile[] => {
+    let document: AuthDocument | null;
+    try {
+      document = readAuthFile(path);
+    } catch (error) {
+      return [{ ...none, path, fault: error instanceof Error ? error.message : String(error) }];
+    }
+    if (document === null) return [];
+    const { credHelpers = {}, credsStore, auths = {} } = document;
+    const helpers = [...Object.values(credHelpers), credsStore].filter(
+      (name): name is string => typeof name === "string" && name !== "",
+    );
+    const hasSecrets = Object.values(auths).some((entry) => Object.keys(entry ?? {}).length > 0);
+    return [{ path, fault: "", helpers: [...new Set(helpers)], hasSecrets }];
+  });
+}
+
 /** `host/a/b`, `host/a`, `host`: the longest first. */
 export function keysFor(domain: string, repository: string): string[] {
   const parts = repository === "" ? [] : repository.split("/");
@@ -235,6 +265,20 @@ export async function removeAllCredentials(place: AuthPlace): Promise<void> {
   await changeAuthFile(path, (changed) => {
     changed.auths = {};
   });
+}
+
+/** The registries that somebody has logged in to, or that a helper keeps; what cannot be read has none. */
+export function knownRegistries({ env, authFile }: AuthPlace): string[] {
+  const files = authFile === undefined ? authFiles(env) : [authFile];
+  const names = files.flatMap((file) => {
+    try {
+      const { auths = {}, credHelpers = {} } = readAuthFile(file) ?? {};
+      return [...Object.keys(auths), ...Object.keys(credHelpers)].map(normalised);
+    } catch {
+      return [];
+    }
+  });
+  return [...new Set(names)];
 }
 
 function hasEntry(path: string, key: string): boolean {

@@ -17,6 +17,7 @@ export type SearchHit = {
 };
 
 const answerLimitBytes = 8 << 20;
+const patienceMs = 120_000; // for one page
 const pagesLimit = 100;
 const pageSize = 1000;
 const hubIndex = "index.docker.io"; // Docker Hub searches under another name than it serves images
@@ -126,7 +127,7 @@ function hitOf(value: unknown): SearchHit[] {
 
 /** Undefined where it is no JSON. */
 async function jsonOf(response: Response): Promise<unknown> {
-  const bytes = await readBounded(response, answerLimitBytes);
+  const bytes = await readBounded(response, answerLimitBytes, patienceMs);
   try {
     return JSON.parse(new TextDecoder().decode(bytes)) as unknown;
   } catch {

@@ -1,6 +1,7 @@
 import { EngineError } from "../error";
 import { type Descriptor, type Digest, digestOf, isDigest, manifestTypes, verifyBytes } from "../oci";
 import { Access, type RegistryOptions, readWhole } from "./_access";
+import { readBody } from "./_body";
 import { type Answer, discardBody } from "./_http";
 import { defaultRetry, delayMs, pause } from "./_retry";
 import { errorOfFailure, errorOfResponse, type Purpose, RegistryError, readBounded } from "./error";
@@ -12,7 +13,6 @@ export type FetchedManifest = { bytes: Uint8Array; contentType: string | undefin
 
 const manifestLimitBytes = 4 << 20; // distribution spec: registries take at least that, and no image needs more
 const pagesLimit = 10_000; // of a list of tags
-const stallMs = 60_000; // without a byte from a blob: the connection counts as broken
 const progressBytes = 1 << 20; // that much since the last break, and the count of breaks starts anew
 
 export class RegistryClient {
@@ -106,7 +106,7 @@ export class RegistryClient {
       let failure: unknown = "it ended early";
       try {
         let skip = answer.response.status === 206 ? 0 : done; // a registry without Range begins anew
-        for await (const chunk of readBody(answer.response, signal)) {
+        for await (const chunk of readBody(answer.response, signal, this.options.pace)) {
           const fresh = skip === 0 ? chunk : chunk.subarray(Math.min(skip, chunk.length));
           skip -= Math.min(skip, chunk.length);
           if (done + fresh.length > blob.size) {
@@ -128,6 +128,62 @@ export class RegistryClient {
         const where = `after ${done} of ${blob.size} bytes`;
         throw brokenOff(purpose, answer.request, failure, where);
       }
+      await pause(delayMs(policy, breaks, undefined) ?? 0, signal);
+    }
+  }
+
+  /**
+   * SIZE bytes of a blob from FROM on, tried again where the connection breaks. What they are is the reader's to verify.
+   *
+   * @throws RegistryError, `unsupported` where the registry does not send parts of blobs
+   */
+  async fetchRange(
+    repository: string,
+    blob: Descriptor,
+    from: number,
+    size: number,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array> {
+    const purpose = this.#blobPurpose(repository, blob);
+    const policy = this.options.retry ?? defaultRetry;
+    const at = `/${repository}/blobs/${blob.digest}`;
+    const headers = { range: `bytes=${from}-${from + size - 1}` };
+    for (let breaks = 1; ; breaks++) {
+      const answer = await this.#access.request({ purpose, repository, at, headers, signal });
+      const { response } = answer;
+      if (response.status === 200) {
+        await discardBody(response);
+        throw new EngineError(
+          "unsupported",
+          purpose.what,
+          purpose.on,
+          "the registry sends no parts of blobs",
+        );
+      }
+      if (response.status !== 206) throw await errorOfResponse(purpose, answer.request, response);
+      const begin = /^bytes (\d+)-/.exec(response.headers.get("content-range") ?? "")?.[1];
+      if (begin === undefined || Number(begin) !== from) {
+        await discardBody(response);
+        throw this.#lie(purpose, answer, `asked for the bytes from ${from} on, it sends others`);
+      }
+      const bytes = new Uint8Array(size);
+      let done = 0;
+      let failure: unknown = "it ended early";
+      try {
+        for await (const chunk of readBody(response, signal, this.options.pace)) {
+          if (done + chunk.length > size)
+            throw this.#lie(purpose, answer, `more than the ${size} bytes asked for`);
+          bytes.set(chunk, done);
+          done += chunk.length;
+        }
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (error instanceof EngineError) throw error;
+        failure = error;
+      }
+      if (done === size) return bytes;
+      if (breaks >= policy.attempts)
+        throw brokenOff(purpose, answer.request, failure, `after ${done} of ${size} bytes`);
       await pause(delayMs(policy, breaks, undefined) ?? 0, signal);
     }
   }
@@ -179,7 +235,7 @@ export class RegistryClient {
   }
 
   #readAll(purpose: Purpose, answer: Answer, limitBytes: number): Promise<Uint8Array> {
-    return readWhole(purpose, answer, limitBytes, readBody(answer.response, undefined));
+    return readWhole(purpose, answer, limitBytes, readBody(answer.response, undefined, this.options.pace));
   }
 }
 
@@ -231,37 +287,4 @@ function brokenOff(purpose: Purpose, request: string, failure: unknown, where: s
   const words = errorOfFailure(purpose, request, failure);
   const why = `the registry is gone in the middle, ${where}: ${String(words.cause).replace(/ \(GET .*/, "")}`;
   return new RegistryError("registry", purpose.what, purpose.on, why, request, 0);
-}
-
-/** The body in pieces. Throws when nothing has come for too long; a reader that takes its time is no reason. */
-async function* readBody(
-  response: Response,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array, void> {
-  if (response.body === null) return;
-  const reader = response.body.getReader();
-  let waitingSince = 0; // 0: it is our turn
-  let isStalled = false;
-  const stop = () => void reader.cancel().catch(() => undefined);
-  const watch = setInterval(() => {
-    if (waitingSince === 0 || performance.now() - waitingSince < stallMs) return;
-    isStalled = true;
-    stop();
-  }, stallMs / 4);
-  signal?.addEventListener("abort", stop, { once: true });
-  try {
-    for (;;) {
-      waitingSince = performance.now();
-      const { done, value } = await reader.read();
-      waitingSince = 0;
-      signal?.throwIfAborted();
-      if (isStalled) throw Object.assign(new Error("no byte for a minute"), { code: "ETIMEDOUT" });
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    clearInterval(watch);
-    signal?.removeEventListener("abort", stop);
-    stop();
-  }
 }

@@ -19,6 +19,8 @@ export type RegistryFlags = {
   authFile?: string | undefined;
   certDir?: string | undefined;
   retry?: RegistryOptions["retry"];
+  /** Which images are accepted: a policy.json in place of the usual one. */
+  signaturePolicy?: string | undefined;
 };
 
 /** One place to ask: a registry, and the repository there. */

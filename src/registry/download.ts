@@ -1,4 +1,5 @@
 import { EngineError } from "../error";
+import { readBody } from "./_body";
 import { proxyFor } from "./_proxy";
 
 /**
@@ -36,7 +37,7 @@ export async function* download(
   const isEncoded = response.headers.get("content-encoding") !== null;
   let sizeBytes = 0;
   try {
-    for await (const chunk of response.body) {
+    for await (const chunk of readBody(response, signal)) {
       sizeBytes += chunk.length;
       yield chunk;
     }

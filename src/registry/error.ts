@@ -28,6 +28,7 @@ export class RegistryError extends EngineError {
 export type Purpose = { what: string; on: string };
 
 const bodyLimitBytes = 64 << 10; // of an error's document: more is not read
+const wordsPatienceMs = 10_000; // for that document
 const messageLimit = 500; // characters that are shown of a registry's words
 
 /** The error for an answer that is none of the expected ones. Reads a bounded part of its body. */
@@ -101,18 +102,30 @@ function plain(text: unknown): string {
     : "";
 }
 
-/** At most LIMIT bytes of the body; the rest is not read. */
-export async function readBounded(response: Response, limitBytes: number): Promise<Uint8Array> {
+/** At most LIMIT bytes of the body, as far as they come in time; the rest is not read. */
+export async function readBounded(
+  response: Response,
+  limitBytes: number,
+  patienceMs = wordsPatienceMs,
+): Promise<Uint8Array> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return new Uint8Array(0);
+  const stop = () => void reader.cancel().catch(() => undefined);
+  const timer = setTimeout(stop, patienceMs);
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
   try {
-    for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-      chunks.push(chunk);
-      sizeBytes += chunk.length;
-      if (sizeBytes >= limitBytes) break;
+    while (sizeBytes < limitBytes) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      chunks.push(value);
+      sizeBytes += value.length;
     }
   } catch {
     // what has come is enough for an error's words
+  } finally {
+    clearTimeout(timer);
+    stop();
   }
   return Buffer.concat(chunks).subarray(0, limitBytes);
 }

@@ -2,7 +2,10 @@ export { Access, type Credentials, type RegistryOptions } from "./_access";
 export type { RetryPolicy } from "./_retry";
 export {
   type AuthPlace,
+  type FoundAuthFile,
   findCredentials,
+  foundAuthFiles,
+  knownRegistries,
   registryKey,
   removeAllCredentials,
   removeCredentials,

@@ -41,16 +41,20 @@ export class RegistryUploader {
     this.#access = new Access(domain, options);
   }
 
+  /** Whether the repository has the blob. False where the registry does not let us look. Throws RegistryError. */
+  async hasBlob(repository: string, digest: Digest, signal?: AbortSignal): Promise<boolean> {
+    const purpose = { what: "push blob", on: `${this.domain}/${repository}@${digest}` };
+    const at = `/${repository}/blobs/${digest}`;
+    const answer = await this.#request(purpose, repository, at, { method: "HEAD", signal });
+    await discardBody(answer.response);
+    return answer.response.status === 200;
+  }
+
   /** Bring a blob into the repository. Throws RegistryError. */
   async uploadBlob(repository: string, upload: Upload): Promise<Uploaded> {
     const { blob, signal } = upload;
     const purpose = { what: "push blob", on: `${this.domain}/${repository}@${blob.digest}` };
-    const headers = await this.#request(purpose, repository, `/${repository}/blobs/${blob.digest}`, {
-      method: "HEAD",
-      signal,
-    });
-    await discardBody(headers.response);
-    if (headers.response.status === 200) return "exists";
+    if (await this.hasBlob(repository, blob.digest, signal)) return "exists";
     // A registry that does not let us look may let us write: 404 and 403 alike are no answer to the question.
     for (const from of (upload.mountFrom ?? []).slice(0, 3)) {
       const session = await this.#mount(purpose, repository, blob.digest, from, signal);

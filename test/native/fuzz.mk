@@ -2,7 +2,7 @@
 # `make -C native libfuzzer` builds them for libFuzzer where clang has it.
 FUZZ = ../test/native/fuzz
 FUZZ_SECONDS ?= 20
-FUZZ_TARGETS = tar inflate stream dns syn unpack
+FUZZ_TARGETS = tar inflate stream dns syn unpack json
 FUZZ_SOURCES = tar.c tar_pax.c inflate.c stream.c sha256.c err.c util.c net/dns_message.c net/resolv.c net/syn.c net/address.c
 FUZZ_FLAGS = -std=gnu11 -O1 -g $(FEATURES) -Wall -Wextra -Werror -I. -I$(FUZZ) -fno-omit-frame-pointer
 FUZZ_LIBS = -lz $(LAYER_LIBS)
@@ -17,6 +17,9 @@ libfuzzer: $(FUZZ_TARGETS:%=$(O)/fuzz/lib-%)
 FUZZ_UNPACK = unpack.c unpack_meta.c unpack_whiteout.c path.c tree.c hashset.c pack.c tar_write.c sink.c feed.c
 $(O)/fuzz/unpack $(O)/fuzz/lib-unpack: FUZZ_LIBS += -ljansson -ffunction-sections -Wl,--gc-sections
 $(O)/fuzz/unpack $(O)/fuzz/lib-unpack: $(FUZZ_UNPACK)
+
+$(O)/fuzz/json $(O)/fuzz/lib-json: FUZZ_LIBS += -ljansson -ffunction-sections -Wl,--gc-sections
+$(O)/fuzz/json $(O)/fuzz/lib-json: request.c preserve.c logs_record.c net/plan.c
 
 $(O)/fuzz/%: $(FUZZ)/fuzz_%.c $(FUZZ)/main.c $(FUZZ)/fuzz.h $(FUZZ_SOURCES)
 	mkdir -p $(@D)

@@ -18,6 +18,8 @@ export type FakeAnswer = {
   isHeld?: boolean;
   /** Nothing is sent for so long. */
   delayMs?: number;
+  /** The body comes in pieces of so many bytes, each so long after the one before. */
+  drip?: { bytes: number; everyMs: number };
 };
 
 /** A fault answers in place of the registry, or lets it answer by returning undefined. */
@@ -135,10 +137,27 @@ function send(socket: Socket, answer: FakeAnswer): void {
   const headers: Record<string, string> = { "content-length": String(body.length), ...answer.headers };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.write(`HTTP/1.1 ${answer.status} Words\r\nconnection: close\r\n${lines.join("")}\r\n`);
+  if (answer.drip !== undefined) {
+    drip(socket, body, answer.drip);
+    return;
+  }
   const part = answer.cutAfter === undefined ? body : body.subarray(0, answer.cutAfter);
   socket.write(part, () => {
     // A moment, so that what was sent arrives before the end does.
     if (answer.cutAfter !== undefined) setTimeout(() => socket.resetAndDestroy(), 20);
     else if (answer.isHeld !== true) socket.end();
   });
+}
+
+function drip(socket: Socket, body: Buffer, { bytes, everyMs }: { bytes: number; everyMs: number }): void {
+  let at = 0;
+  const timer = setInterval(() => {
+    if (socket.destroyed || at >= body.length) {
+      clearInterval(timer);
+      socket.end();
+      return;
+    }
+    socket.write(body.subarray(at, at + bytes));
+    at += bytes;
+  }, everyMs);
 }
