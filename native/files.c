@@ -4,6 +4,7 @@
  */
 #include "files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -24,6 +25,9 @@
 #include "verbs.h"
 
 #define QUESTION_LIMIT (256 << 10) /* bytes of a line: two paths, all of whose bytes are written as \u00XX */
+
+#define READ_LIMIT (256 << 10) /* bytes of one answer */
+#define LIST_LIMIT 8192 /* names of one answer */
 
 struct conversation {
 	json_t *root;
@@ -80,6 +84,92 @@ static json_t *answer_stat(const struct conversation *conversation, json_t *ques
 	return json_pack("{s:{s:i,s:I,s:I,s:i,s:i,s:o}}", "ok", "mode", (int)st.st_mode, "sizeBytes", (json_int_t)st.st_size, "mtimeMs",
 			 (json_int_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000, "uid", (int)st.st_uid, "gid",
 			 (int)st.st_gid, "link", link ? link : json_string(""));
+}
+
+/*
+ * Open the file or directory that PATH leads to: no device, whose opening may do something, and nothing of the kernel's, whose reading may not end.
+ * Return: its descriptor, or -errno with ERR.
+ */
+static int open_to_look(const struct conversation *conversation, const char *path, int flags, struct err *err)
+{
+	autoclose int seen = path_open(conversation->root_fd, path, O_PATH, PATH_FOLLOW), fd = -1;
+	struct stat st;
+
+	if (seen < 0 || fstat(seen, &st) < 0)
+		return err_set(err, seen < 0 ? -seen : errno, "open", path);
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		return err_setf(err, EINVAL, "open", path, "it is no file");
+	fd = path_open(conversation->root_fd, path, flags | O_RDONLY | O_NONBLOCK | O_NOCTTY, PATH_FOLLOW);
+	if (fd < 0)
+		return err_set(err, -fd, "open", path);
+	if (pack_is_kernels(fd))
+		return err_setf(err, EPERM, "open", path, "it shows the kernel and holds no files");
+	return steal_fd(&fd);
+}
+
+static json_t *answer_read(const struct conversation *conversation, json_t *question, struct err *err)
+{
+	static const char digits[] = "0123456789abcdef";
+	autofree char *path = path_of(question, "path");
+	json_int_t offset = json_integer_value(json_object_get(question, "offset"));
+	json_int_t length = json_integer_value(json_object_get(question, "length"));
+	size_t n = 0;
+	struct stat st;
+
+	if (!path || offset < 0 || length < 0 || length > READ_LIMIT)
+		return NULL;
+	autoclose int fd = open_to_look(conversation, path, 0, err);
+	if (fd < 0)
+		return failure(err);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		err_setf(err, 0, "read", path, "it is no file");
+		return failure(err);
+	}
+	autofree uint8_t *bytes = xmalloc((size_t)length + 1);
+	autofree char *text = xmalloc(2 * (size_t)length + 1);
+	while (n < (size_t)length) {
+		ssize_t got = pread(fd, bytes + n, (size_t)length - n, (off_t)(offset + (json_int_t)n));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			err_set(err, errno, "read", path);
+			return failure(err);
+		}
+		if (got == 0)
+			break;
+		n += (size_t)got;
+	}
+	for (size_t i = 0; i < n; i++) {
+		text[2 * i] = digits[bytes[i] >> 4];
+		text[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	return json_pack("{s:{s:o}}", "ok", "hex", json_stringn_nocheck(text, 2 * n));
+}
+
+/* Names that are not UTF-8 are left out. */
+static json_t *answer_list(const struct conversation *conversation, json_t *question, struct err *err)
+{
+	autofree char *path = path_of(question, "path");
+	struct dirent *entry;
+
+	if (!path)
+		return NULL;
+	int fd = open_to_look(conversation, path, O_DIRECTORY, err);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	if (!directory) {
+		if (fd >= 0) {
+			err_set(err, errno, "list", path);
+			close(fd);
+		}
+		return failure(err);
+	}
+	json_t *names = json_array();
+	while (json_array_size(names) < LIST_LIMIT && (entry = readdir(directory)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			json_array_append_new(names, json_string(entry->d_name));
+	closedir(directory);
+	return json_pack("{s:o}", "ok", names);
 }
 
 /* Where a path leads: a directory's descriptor, and one component in it, "." for the directory itself; with FOLLOW the descriptor of what is there, and NULL. */
@@ -258,6 +348,10 @@ static json_t *answer(struct conversation *conversation, json_t *question)
 	json_t *reply;
 
 	if (what && !strcmp(what, "stat") && (reply = answer_stat(conversation, question, &err)))
+		return reply;
+	if (what && !strcmp(what, "read") && (reply = answer_read(conversation, question, &err)))
+		return reply;
+	if (what && !strcmp(what, "list") && (reply = answer_list(conversation, question, &err)))
 		return reply;
 	if (what && (!strcmp(what, "pack") || !strcmp(what, "unpack")) && conversation->data >= 0) {
 		reply = what[0] == 'p' ? answer_pack(conversation, question, &err) : answer_unpack(conversation, question, &err);

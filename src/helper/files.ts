@@ -3,7 +3,7 @@
  * writing block: whoever asks has nothing else to do, and two conversations that feed each other are both asked before either is heard.
  */
 import { closeSync, readSync, writeSync } from "node:fs";
-import { EngineError } from "../error";
+import { begun, EngineError } from "../error";
 import { helperPath } from "./binary";
 import { requestFd, withoutBun } from "./call";
 import { HelperError } from "./facts";
@@ -17,6 +17,8 @@ export type UnpackOwners = "entry" | "root" | "mine";
 
 type Question =
   | { do: "stat"; path: string; follow: boolean }
+  | { do: "read"; path: string; offset: number; length: number }
+  | { do: "list"; path: string }
   | {
       do: "pack";
       path: string;
@@ -46,6 +48,7 @@ const PIDFD = 5;
 export class Files {
   readonly #questions: number;
   readonly #answers: number;
+  readonly #done = begun("debug", "helper files");
   #held: Uint8Array = new Uint8Array(0);
 
   private constructor(questions: number, answers: number) {
@@ -87,6 +90,18 @@ export class Files {
     return this.hear<SeenFile | null>();
   }
 
+  /** At most 256 KiB of a file, fewer at its end. Throws HelperError. */
+  read(path: string, offset: number, length: number): Uint8Array {
+    this.ask({ do: "read", path, offset, length });
+    return Buffer.from(this.hear<{ hex: string }>().hex, "hex");
+  }
+
+  /** Names in a directory, in no order. Throws HelperError. */
+  list(path: string): string[] {
+    this.ask({ do: "list", path });
+    return this.hear<string[]>();
+  }
+
   ask(question: Question): void {
     const bytes = new TextEncoder().encode(`${JSON.stringify(question)}\n`);
     try {
@@ -110,6 +125,7 @@ export class Files {
     closeSync(this.#questions);
     while (this.#line() !== null);
     closeSync(this.#answers);
+    this.#done?.("closed");
   }
 
   #line(): string | null {

@@ -69,6 +69,36 @@ const sha256 = (bytes: Uint8Array): string => `sha256:${createHash("sha256").upd
 describe.skipIf(layerMissing !== undefined)("files", () => {
   afterEach(removeAll);
 
+  test("a part of a file is read, and a directory listed; nothing else, and no more than is asked for", () => {
+    const at = scratch();
+    const bytes = Uint8Array.from({ length: 300_000 }, (_, i) => i % 251);
+    writeFileSync(join(at, "file"), bytes);
+    symlinkSync("file", join(at, "link"));
+    mkdirSync(join(at, "directory"));
+    writeFileSync(join(at, "directory", "ü"), "");
+    Bun.spawnSync(["mkfifo", join(at, "fifo")]);
+    const files = Files.start(cache, host);
+    const read = (path: string, offset: number, length: number) => [...files.read(path, offset, length)];
+    try {
+      expect(read(join(at, "link"), 250, 4)).toEqual([250, 0, 1, 2]);
+      expect(read(join(at, "file"), 299_999, 100)).toEqual([299_999 % 251]);
+      expect(read(join(at, "file"), 400_000, 100)).toEqual([]);
+      expect(files.read(join(at, "file"), 0, 256 << 10).length).toBe(256 << 10);
+      expect(() => files.read(join(at, "file"), 0, (256 << 10) + 1)).toThrow("not a question");
+      expect(() => files.read(join(at, "file"), -1, 1)).toThrow("not a question");
+      expect(() => files.read(join(at, "directory"), 0, 1)).toThrow("it is no file");
+      expect(() => files.read(join(at, "fifo"), 0, 1)).toThrow("it is no file"); // at once: nobody writes into it
+      expect(() => files.read(join(at, "nothing"), 0, 1)).toThrow("no such file");
+      expect(() => files.read("/proc/self/status", 0, 1)).toThrow("it shows the kernel");
+      expect(files.list(join(at, "directory"))).toEqual(["ü"]);
+      expect(files.list(at).sort()).toEqual(["directory", "fifo", "file", "link"]);
+      expect(() => files.list(join(at, "file"))).toThrow("not a directory");
+      expect(() => files.list("/proc")).toThrow("it shows the kernel");
+    } finally {
+      files.close();
+    }
+  });
+
   test("what is packed and unpacked again is the same: owners, modes, times, attributes, links, holes, fifos", async () => {
     const long = "l".repeat(200);
     const from = await applied(
