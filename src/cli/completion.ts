@@ -1,102 +1,156 @@
 import type { App } from "./app";
 import { type FlagIndex, indexFlags, positionalsOf } from "./args";
-import { loadCommand, loadCommands, nameBelow, shownFlags, shownName, usedNouns } from "./catalogue";
+import {
+  loadCommand,
+  nameBelow,
+  type Shape,
+  shapeOf,
+  shownFlags,
+  shownName,
+  summaries,
+  usedNouns,
+} from "./catalogue";
 import { commands } from "./commands";
 import { findCommand } from "./find";
 import { globalArgs } from "./globals";
-import { providers } from "./providers";
-import type { AnyCommand, Args, FlagArg, ValueKind } from "./tree";
+import { providerOf } from "./providers";
+import type { Args, CommandEntry, FlagArg, PositionalArg, ValueKind } from "./tree";
+import type { Candidate, CompletionRequest } from "./values/candidates";
 
 /**
  * What a shell may offer for the last word of a command line. The answer follows the protocol of cobra's `__complete`:
- * a candidate a line, with a tab and its description behind it, and at the end `:N`, a sum of directives.
+ * a candidate a line, with a tab and its description behind it, and at the end `:N`, a sum of directives. Words behind
+ * the cursor come in PROA_COMPLETE_AFTER, a line each: `exec -u ‸ web` knows whose users are meant.
+ *
+ * Asked at a key press, so nothing is made, mended or waited for: what cannot be seen at a glance is not offered.
  */
 
 export const directives = { error: 1, noSpace: 2, noFiles: 4, onlyDirectories: 16, keepOrder: 32 } as const;
 
-export type Candidate = { readonly value: string; readonly description?: string | undefined };
-
-export type Completion = { candidates: Candidate[]; directive: number };
-
-/** What a provider of values is told. */
-export type CompletionRequest = {
-  app: App;
-  /** What stands before the cursor; candidates that do not begin with it are left out afterwards. */
-  prefix: string;
-  /** Positionals before this one: the container of `exec`, the image of `run`. */
-  before: readonly string[];
-};
-
-/** Finds the values of a kind. May throw: then nothing is offered. */
-export type Provider = (request: CompletionRequest) => Promise<readonly Candidate[]> | readonly Candidate[];
+export type Completion = { candidates: readonly Candidate[]; directive: number };
 
 const files: Completion = { candidates: [], directive: 0 };
+const directories: Completion = { candidates: [], directive: directives.onlyDirectories };
 const nothing: Completion = { candidates: [], directive: directives.noFiles };
 
 /**
  * Complete the last of `words`, which stand behind the program's name. The last is "" where a new word begins.
  * Never throws: what cannot be found out is not offered.
+ *
+ * @param after finished words behind the cursor
  */
-export async function complete(app: App, words: readonly string[]): Promise<Completion> {
+export async function complete(
+  app: App,
+  words: readonly string[],
+  after: readonly string[] = [],
+): Promise<Completion> {
   try {
-    return only(await completeWord(app, words.slice(0, -1), words.at(-1) ?? ""), words.at(-1) ?? "");
+    return await completionOf(app, words, after);
   } catch {
     return nothing;
   }
 }
 
-/** The answer as text. */
-export function printCompletion({ candidates, directive }: Completion): string {
-  const lines = candidates.map(({ value, description }) =>
-    description === undefined ? value : `${value}\t${description.replace(/[\t\n]/g, " ")}`,
-  );
-  return [...lines, `:${directive}`, ""].join("\n");
+/** The same, and throws what went wrong. */
+export async function completionOf(
+  app: App,
+  words: readonly string[],
+  after: readonly string[] = [],
+): Promise<Completion> {
+  const word = words.at(-1) ?? "";
+  return only(await completeWord(app, { before: words.slice(0, -1), word, after }), word);
 }
 
-/** Leave out what does not begin with the word, once each. `--name=` is the beginning of its values. */
+/** The words of PROA_COMPLETE_AFTER. */
+export function wordsAfter(text: string | undefined): string[] {
+  return text === undefined || text === "" ? [] : text.split("\n");
+}
+
+/** The answer as text. By hand, as all that goes over every candidate: of 1,500 a regular expression for each takes a millisecond. */
+export function printCompletion({ candidates, directive }: Completion): string {
+  let text = "";
+  for (const { value, description } of candidates) {
+    text += description === undefined ? `${value}\n` : `${value}\t${oneLine(description)}\n`;
+  }
+  return `${text}:${directive}\n`;
+}
+
+/** A line end would be the end of a candidate, other controls are orders to the terminal. */
+const control = /[\x00-\x1f\x7f]/;
+
+function oneLine(text: string): string {
+  return control.test(text) ? text.replace(/[\x00-\x1f\x7f]/g, " ") : text;
+}
+
+/** Leave out what does not begin with the word, once each, and say where a blank would be in the way. */
 function only(completion: Completion, word: string): Completion {
   const seen = new Set<string>();
-  const candidates = completion.candidates.filter(({ value }) => {
-    if (!value.startsWith(word) || seen.has(value)) return false;
+  const candidates: Candidate[] = [];
+  let { directive } = completion;
+  let all = "";
+  for (const each of completion.candidates) {
+    const { value } = each;
+    if (!value.startsWith(word) || seen.has(value)) continue;
     seen.add(value);
-    return true;
-  });
-  return { ...completion, candidates };
+    candidates.push(each);
+    all += value;
+    if (each.isOpen === true) directive |= directives.noSpace;
+  }
+  if (!control.test(all)) return { candidates, directive };
+  return { candidates: candidates.filter(({ value }) => !control.test(value)), directive };
 }
 
-async function completeWord(app: App, before: readonly string[], word: string): Promise<Completion> {
-  const root = walk(globalArgs, before, false);
-  if (root.pending !== undefined) return valuesOf(app, root.pending.value, word, []);
+/** A line with the word that is typed in its middle. */
+type Line = { before: readonly string[]; word: string; after: readonly string[] };
+
+async function completeWord(app: App, line: Line): Promise<Completion> {
+  const root = walk(globalArgs, line.before, false);
+  const request = {
+    app,
+    prefix: line.word,
+    before: [],
+    after: [],
+    path: "",
+    fields: async () => [],
+    flags: root.flags,
+  };
+  if (root.pending !== undefined) return valuesOf(root.pending.value, request);
+  const attached = attachedValue(globalArgs, line.word);
+  if (attached !== undefined && root.positionals.length === 0) return attachedValuesOf(attached, request);
   const { positionals } = root;
   const found = findCommand(positionals);
-  if (found === undefined) return completeName(app, positionals, word, root.ended);
-  const { definition } = await loadCommand(found.entry);
-  if (definition.parsed === false) return nothing;
-  const args = { ...globalArgs, ...definition.args } as Args;
-  return completeArguments(app, definition, args, positionals.slice(found.words), word);
+  if (found === undefined) return completeName(positionals, line.word, root.ended);
+  const shape = await shapeOf(found.entry);
+  if (shape.parsed === false) return nothing;
+  return completeArguments(app, found.entry, shape, {
+    ...line,
+    before: positionals.slice(found.words),
+  });
 }
 
 /** The name of a command, or an option in front of it. */
-async function completeName(
-  app: App,
-  before: readonly string[],
-  word: string,
-  ended: boolean,
-): Promise<Completion> {
-  if (before.length === 0 && word.startsWith("-") && !ended) {
-    return completeFlag(app, { ...globalArgs, ...rootFlags }, word, []);
-  }
+async function completeName(before: readonly string[], word: string, ended: boolean): Promise<Completion> {
+  if (before.length === 0 && word.startsWith("-") && !ended)
+    return flagNames({ ...globalArgs, ...rootFlags }, word);
+  return { candidates: await names(before), directive: directives.noFiles };
+}
+
+/** What can stand behind these words of a command's path. */
+async function names(before: readonly string[]): Promise<Candidate[]> {
   const [noun, ...rest] = before;
-  if (rest.length > 0) return nothing;
   const candidates: Candidate[] = [];
-  for (const { entry, definition } of await loadCommands()) {
-    const value = noun === undefined ? topLevelName(shownName(entry)) : nameBelow(noun, entry);
-    if (value !== undefined) candidates.push({ value, description: definition.meta.description });
+  for (const { entry, description } of await summaries()) {
+    const name = noun === undefined ? topLevelName(shownName(entry)) : nameBelow(noun, entry);
+    const words = name?.split(" ") ?? [];
+    if (!rest.every((word, at) => word === words[at])) continue;
+    const value = words[rest.length];
+    if (value === undefined) continue;
+    candidates.push({ value, description: words.length > rest.length + 1 ? undefined : description });
   }
   if (noun === undefined) {
     for (const { name, description } of usedNouns(commands)) candidates.push({ value: name, description });
   }
-  return { candidates, directive: directives.noFiles };
+  return candidates;
 }
 
 const rootFlags = {
@@ -109,60 +163,113 @@ function topLevelName(name: string): string | undefined {
 
 async function completeArguments(
   app: App,
-  definition: AnyCommand,
-  args: Args,
-  before: readonly string[],
-  word: string,
+  entry: CommandEntry,
+  { args: own, interspersed = true }: Shape,
+  { before, word, after }: Line,
 ): Promise<Completion> {
-  const state = walk(args, before, definition.interspersed !== false);
-  if (state.pending !== undefined) return valuesOf(app, state.pending.value, word, state.positionals);
-  if (word.startsWith("-") && !state.ended) return completeFlag(app, args, word, state.positionals);
-  const wanted = positionalsOf(definition.args);
+  const args = { ...globalArgs, ...own } as Args;
+  const state = walk(args, before, interspersed);
+  const behind = walk(args, after, interspersed);
+  const request = {
+    app,
+    prefix: word,
+    before: state.positionals,
+    after: behind.positionals,
+    path: entry.path,
+    fields: async () => (await entry.load()).command.fields?.(app) ?? [],
+    flags: new Map([...behind.flags, ...state.flags]),
+  };
+  if (state.pending !== undefined) return valuesOf(state.pending.value, request);
+  if (before.includes("--")) return nothing;
+  if (word.startsWith("-") && !state.ended) {
+    const attached = attachedValue(args, word);
+    return attached === undefined ? flagNames(await told(entry), word) : attachedValuesOf(attached, request);
+  }
+  const wanted = positionalsOf(own);
   const [, positional] =
     wanted[state.positionals.length] ?? wanted.findLast(([, { rest }]) => rest === true) ?? [];
   if (positional === undefined) return nothing;
-  const result = await valuesOf(app, positional.value, word, state.positionals);
-  // A target that is already named is not offered again.
-  const candidates = result.candidates.filter(({ value }) => !state.positionals.includes(value));
-  return { ...result, candidates };
+  const result = await valuesOf(positional.value, request);
+  return isTarget(positional) ? without(result, [...state.positionals, ...behind.positionals]) : result;
 }
 
-/** The name of a flag, or behind its `=` the value. */
-async function completeFlag(
-  app: App,
-  args: Args,
-  word: string,
-  positionals: readonly string[],
-): Promise<Completion> {
-  const equals = word.indexOf("=");
-  if (!word.startsWith("--") || equals < 0) return flagNames(args, word);
-  const flag = indexFlags(args).long(word.slice(2, equals))?.arg;
-  if (flag === undefined) return nothing;
-  const head = word.slice(0, equals + 1);
+/** The flags of a command with their texts, which nothing else needs. */
+async function told(entry: CommandEntry): Promise<Args> {
+  return { ...globalArgs, ...(await loadCommand(entry)).definition.args } as Args;
+}
+
+/** Takes several, each of which makes sense once. */
+function isTarget({ rest, value }: PositionalArg): boolean {
+  return rest === true && value !== "command" && value !== "host-command";
+}
+
+function without(completion: Completion, named: readonly string[]): Completion {
+  if (named.length === 0) return completion;
+  return { ...completion, candidates: completion.candidates.filter(({ value }) => !named.includes(value)) };
+}
+
+/** A flag and its value in one word. */
+type Attached = { flag: FlagArg; head: string };
+
+/** `--name=VALUE`, `-nVALUE`, `-abnVALUE`, `-n=VALUE`: the flag, and what stands before the value. */
+function attachedValue(args: Args, word: string): Attached | undefined {
+  if (!/^-[^=]/.test(word)) return undefined;
+  const index = indexFlags(args);
+  if (word.startsWith("--")) {
+    const equals = word.indexOf("=");
+    const flag = equals < 0 ? undefined : index.long(word.slice(2, equals))?.arg;
+    return flag && { flag, head: word.slice(0, equals + 1) };
+  }
+  for (let at = 1; at < word.length; at++) {
+    const flag = index.short(word.charAt(at))?.arg;
+    if (flag === undefined) return undefined;
+    if (needsValue(flag) === undefined && word.charAt(at + 1) !== "=") continue;
+    const head = word.slice(0, at + (word.charAt(at + 1) === "=" ? 2 : 1));
+    return head.length > word.length || at === word.length - 1 ? undefined : { flag, head };
+  }
+  return undefined;
+}
+
+async function attachedValuesOf({ flag, head }: Attached, request: CompletionRequest): Promise<Completion> {
   const kind = flag.type === "boolean" ? ({ oneOf: ["true", "false"] } as const) : flag.value;
-  const { candidates, directive } = await valuesOf(app, kind, word.slice(equals + 1), positionals);
-  return { candidates: candidates.map((each) => ({ ...each, value: head + each.value })), directive };
+  const prefix = request.prefix.slice(head.length);
+  const found = await (kind === "file" || kind === "directory"
+    ? pathsOf(request.app, prefix, kind === "directory") // shells complete files where a word begins
+    : valuesOf(kind, { ...request, prefix }));
+  return { ...found, candidates: found.candidates.map((each) => ({ ...each, value: head + each.value })) };
+}
+
+async function pathsOf(app: App, prefix: string, onlyDirectories: boolean): Promise<Completion> {
+  const { hostPaths } = await import("./values/host");
+  const candidates = hostPaths(app.env, prefix, onlyDirectories ? "directories" : "all");
+  return { candidates, directive: directives.noFiles };
 }
 
 type Walk = {
   positionals: string[];
   /** The flag that takes the next word. */
-  pending: { value: ValueKind | undefined } | undefined;
+  pending: { name: string; value: ValueKind | undefined } | undefined;
   /** No flag can follow. */
   ended: boolean;
+  /** Values of flags. */
+  flags: Map<string, string[]>;
 };
 
 /** Go over finished words as the reader would, forgiving what it would refuse. */
 function walk(args: Args, words: readonly string[], interspersed: boolean): Walk {
   const index = indexFlags(args);
-  const state: Walk = { positionals: [], pending: undefined, ended: false };
+  const state: Walk = { positionals: [], pending: undefined, ended: false, flags: new Map() };
   for (const [at, word] of words.entries()) {
     if (state.pending !== undefined) {
+      note(state, state.pending.name, word);
       state.pending = undefined;
     } else if (word === "--") {
       return { ...state, positionals: [...state.positionals, ...words.slice(at + 1)], ended: true };
     } else if (word.length > 1 && word.startsWith("-")) {
-      state.pending = awaiting(word, index);
+      const equals = word.startsWith("--") ? word.indexOf("=") : -1;
+      const named = equals < 0 ? undefined : index.long(word.slice(2, equals));
+      if (named !== undefined) note(state, named.key, word.slice(equals + 1));
+      else state.pending = awaiting(word, index);
     } else if (interspersed) {
       state.positionals.push(word);
     } else {
@@ -172,20 +279,31 @@ function walk(args: Args, words: readonly string[], interspersed: boolean): Walk
   return state;
 }
 
+function note({ flags }: Walk, name: string, value: string): void {
+  flags.set(name, [...(flags.get(name) ?? []), value]);
+}
+
 /** The flag in `word` that needs the next word as its value. */
 function awaiting(word: string, index: FlagIndex): Walk["pending"] {
-  if (word.startsWith("--"))
-    return needsValue(word.includes("=") ? undefined : index.long(word.slice(2))?.arg);
+  if (word.startsWith("--")) {
+    const found = word.includes("=") ? undefined : index.long(word.slice(2));
+    return found && pendingOf(found.key, found.arg);
+  }
   for (let at = 1; at < word.length; at++) {
-    const arg = index.short(word.charAt(at))?.arg;
-    const pending = needsValue(arg);
+    const found = index.short(word.charAt(at));
+    const pending = found && pendingOf(found.key, found.arg);
     if (pending !== undefined) return at === word.length - 1 ? pending : undefined; // else the rest is its value
   }
   return undefined;
 }
 
-function needsValue(arg: FlagArg | undefined): Walk["pending"] {
-  if (arg === undefined || arg.type === "boolean") return undefined;
+function pendingOf(name: string, arg: FlagArg): Walk["pending"] {
+  const value = needsValue(arg);
+  return value && { name, ...value };
+}
+
+function needsValue(arg: FlagArg): { value: ValueKind | undefined } | undefined {
+  if (arg.type === "boolean") return undefined;
   return arg.type === "string" && arg.optional !== undefined ? undefined : { value: arg.value };
 }
 
@@ -202,24 +320,11 @@ function flagNames(args: Args, word: string): Completion {
   return { candidates, directive: directives.noFiles };
 }
 
-async function valuesOf(
-  app: App,
-  kind: ValueKind | undefined,
-  prefix: string,
-  before: readonly string[],
-): Promise<Completion> {
+async function valuesOf(kind: ValueKind | undefined, request: CompletionRequest): Promise<Completion> {
   if (kind === undefined || kind === "none") return nothing;
   if (kind === "file") return files;
-  if (kind === "directory") return { candidates: [], directive: directives.onlyDirectories };
-  if (typeof kind === "object") {
-    const values = "oneOf" in kind ? kind.oneOf : kind.suggest;
-    const open = values.some((value) => value.endsWith("=")) ? directives.noSpace : 0; // `status=`: more must follow
-    return {
-      candidates: values.map((value) => ({ value })),
-      directive: directives.noFiles + directives.keepOrder + open,
-    };
-  }
-  const provider = providers[kind];
-  if (provider === undefined) return nothing;
-  return { candidates: [...(await provider({ app, prefix, before }))], directive: directives.noFiles };
+  if (kind === "directory") return directories;
+  if (kind === "topic") return { candidates: await names(request.before), directive: directives.noFiles };
+  const order = typeof kind === "object" ? directives.keepOrder : 0;
+  return { candidates: await providerOf(kind)(request), directive: directives.noFiles + order };
 }

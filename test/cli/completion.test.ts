@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { App } from "../../src/cli/app";
 import { complete, directives, printCompletion } from "../../src/cli/completion";
 import { completionScript, type Shell } from "../../src/cli/completion-scripts";
 import { providers } from "../../src/cli/providers";
-import { proaPath, startPty, useEngine } from "../harness";
+import { useEngine } from "../harness";
 
 const engine = useEngine();
 const app = {} as App; // the kinds asked for here need none of it
@@ -57,7 +57,7 @@ describe("complete()", () => {
 
   test("leaves files and directories to the shell", async () => {
     expect((await complete(app, ["run", "--env-file", "x"])).directive).toBe(0);
-    expect((await complete(app, ["run", "-v", "x"])).directive).toBe(directives.onlyDirectories);
+    expect((await complete(app, ["--config", "x"])).directive).toBe(directives.onlyDirectories);
   });
 
   test("asks the provider of a kind, leaves out what does not fit or is there, and is silent when it fails", async () => {
@@ -78,8 +78,7 @@ describe("complete()", () => {
       };
       expect(await complete(app, ["rm", ""])).toEqual({ candidates: [], directive: directives.noFiles });
     } finally {
-      if (original === undefined) delete providers.container;
-      else providers.container = original;
+      providers.container = original;
     }
   });
 
@@ -107,6 +106,19 @@ const folder = resolve(import.meta.dir, "../../completions");
 const files: Record<Shell, string> = { bash: "proa.bash", zsh: "_proa", fish: "proa.fish" };
 
 describe("completion scripts", () => {
+  test("are written into a file with --file, and ask for no descriptions with --no-desc", async () => {
+    const path = join(engine.sandbox.home, "script");
+    expect(await engine.ok(["completion", "-f", path, "--no-desc", "bash"])).toBe("");
+    const script = readFileSync(path, "utf8");
+    expect(script).toBe(completionScript("bash", true));
+    expect(script).toContain(" __completeNoDesc ");
+    expect(await engine.ok(["__complete", "kil"])).toMatch(/^kill\t.*\n:4$/);
+    expect(await engine.ok(["__completeNoDesc", "kil"])).toBe("kill\n:4");
+    const { stderr, exitCode } = await engine.proa(["completion", "-f", "/nope/x", "bash"]);
+    expect(stderr).toContain("/nope/x");
+    expect(exitCode).toBe(125);
+  });
+
   for (const [shell, file] of Object.entries(files) as [Shell, string][]) {
     test(`completions/${file} is what proa completion ${shell} prints`, async () => {
       expect(readFileSync(join(folder, file), "utf8")).toBe(completionScript(shell));
@@ -131,65 +143,4 @@ describe("completion scripts", () => {
       );
     },
   );
-});
-
-/** Type into a real shell and press Tab. */
-describe("in a shell", () => {
-  const commandsOf: Record<Shell, string[]> = {
-    bash: ["bash", "--norc", "--noprofile", "-i"],
-    zsh: ["zsh", "-f", "-i"],
-    fish: ["fish", "--no-config", "-i"],
-  };
-  const start: Record<Shell, string> = {
-    bash: `source ${join(folder, files.bash)}`,
-    zsh: `autoload -U compinit; compinit -u -D; source ${join(folder, files.zsh)}`,
-    fish: `source ${join(folder, files.fish)}`,
-  };
-
-  for (const shell of Object.keys(files) as Shell[]) {
-    test.skipIf(Bun.which(shell) === null)(
-      `${shell} completes commands, flags, values, files, and an open quote [needs ${shell}]`,
-      async () => {
-        const home = join(engine.sandbox.directory, shell);
-        mkdirSync(join(home, "bin"), { recursive: true });
-        symlinkSync(proaPath, join(home, "bin/proa"));
-        writeFileSync(join(home, "environment-file"), "");
-        const terminal = startPty(commandsOf[shell], {
-          env: {
-            ...engine.sandbox.env,
-            HOME: home,
-            PATH: `${join(home, "bin")}:${process.env.PATH ?? "/usr/bin:/bin"}`,
-            TERM: "xterm",
-            PS1: "$ ",
-          },
-          cwd: home,
-          cols: 120,
-        });
-        try {
-          terminal.write(`${start[shell]}; echo rea''dy\r`);
-          await terminal.waitFor("ready\r\n");
-          // Each line is completed, then printed by echo, so that how the screen is redrawn does not matter. Shells take their
-          // keys one after the other: what is typed behind the Tab waits until it has done its work.
-          const cases: [typed: string, completed: string][] = [
-            ["proa conta", "proa container"],
-            ["proa run --cap-add SYS_PT", "proa run --cap-add SYS_PTRACE"],
-            ["proa run --pull=al", "proa run --pull=always"],
-            ["proa ps --filter stat", "proa ps --filter status="],
-            ["proa container run --read", "proa container run --read-only"],
-            ["proa run --env-file envi", "proa run --env-file environment-file"],
-            ['proa "conta', "proa container"],
-            ["proa -D kill -s WIN", "proa -D kill -s WINCH"],
-          ];
-          for (const [typed, completed] of cases) {
-            terminal.write(`${typed}\t`);
-            terminal.write("\x01echo '[' \x05 ']'\r"); // to the start of the line, to its end
-            expect((await terminal.waitFor(/\[ proa [^\r']* \]\r\n/)).trim()).toBe(`[ ${completed} ]`);
-          }
-        } finally {
-          terminal.kill("SIGKILL");
-        }
-      },
-      30_000,
-    );
-  }
 });

@@ -1,4 +1,10 @@
+import { type App, createApp } from "../app";
 import { defineCommand } from "../tree";
+
+/** Without warnings: nobody has asked for anything yet. */
+export function quiet({ io, globals }: App): App {
+  return createApp(io, { ...globals, logLevel: "fatal" });
+}
 
 /** What the completion scripts call: `proa __complete WORD...`, the last word being the one that is typed. */
 export const command = defineCommand({
@@ -14,7 +20,8 @@ export const command = defineCommand({
   parsed: false,
   async run({ app, args }) {
     // Called by a shell in the middle of typing: whatever goes wrong, nothing may appear on the terminal.
-    const { complete, printCompletion } = await import("../completion");
-    app.io.stdout.write(printCompletion(await complete(app, args.words)));
+    const { complete, printCompletion, wordsAfter } = await import("../completion");
+    const completion = await complete(quiet(app), args.words, wordsAfter(app.env["PROA_COMPLETE_AFTER"]));
+    app.io.stdout.write(printCompletion(completion));
   },
 });

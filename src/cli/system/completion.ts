@@ -1,4 +1,14 @@
+import { writeFileSync } from "node:fs";
+import { EngineError } from "../../error";
 import { defineCommand } from "../tree";
+
+function writeScript(path: string, script: string): void {
+  try {
+    writeFileSync(path, script);
+  } catch (error) {
+    throw new EngineError("io", "write completion", path, error);
+  }
+}
 
 export const command = defineCommand({
   meta: {
@@ -14,6 +24,18 @@ export const command = defineCommand({
     ],
   },
   args: {
+    file: {
+      type: "string",
+      alias: "f",
+      valueHint: "FILE",
+      value: "file",
+      description: "Write it into a file in place of standard output",
+    },
+    "no-desc": {
+      type: "boolean",
+      hiddenNames: ["no-descriptions"],
+      description: "Have the shell show names without what they are",
+    },
     shell: {
       type: "positional",
       value: { oneOf: ["bash", "zsh", "fish"] },
@@ -22,6 +44,8 @@ export const command = defineCommand({
   },
   async run({ app, args }) {
     const { completionScript } = await import("../completion-scripts");
-    app.io.stdout.write(completionScript(args.shell));
+    const script = completionScript(args.shell, args["no-desc"]);
+    if (args.file === undefined) app.io.stdout.write(script);
+    else writeScript(args.file, script);
   },
 });
