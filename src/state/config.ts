@@ -1,9 +1,17 @@
-/** The user's settings: `config.toml` in the directory of configuration. */
+/** The user's settings: `config.toml` in the directory of configuration. What there is to set stands in `config-keys.ts`. */
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../error";
 
-export type Config = { storageDriver: string | undefined; network: NetworkConfig; log: LogDefaults };
+export type Config = {
+  storageDriver: string | undefined;
+  cgroupManager: CgroupManagerName | undefined;
+  network: NetworkConfig;
+  log: LogDefaults;
+};
+
+/** Who makes the control groups of containers: systemd, or proa itself in a directory that is the user's. */
+export type CgroupManagerName = "systemd" | "cgroupfs";
 
 /** The table `[log]`: the log of containers that do not say otherwise. */
 export type LogDefaults = {
@@ -29,10 +37,6 @@ export type NetworkConfig = {
   /** Whether every container reaches the host's loopback at the host's name. */
   hostLoopback: boolean;
 };
-
-const keys = ["storage-driver", "network", "log"] as const;
-const logKeys = ["driver", "options", "journald-socket"] as const;
-const networkKeys = ["default-subnet", "subnet-pools", "ipv6", "mtu", "deny", "host-loopback"] as const;
 
 const usualNetwork: NetworkConfig = {
   defaultSubnet: undefined,
@@ -61,93 +65,73 @@ export function readConfig(directory: string): Config {
   const fail = (why: unknown, hint?: string) =>
     new EngineError("invalid", "read configuration", path, why, { hint });
   const text = readText(path);
-  if (text === null) return { storageDriver: undefined, network: usualNetwork, log: usualLog };
+  if (text === null)
+    return { storageDriver: undefined, cgroupManager: undefined, network: usualNetwork, log: usualLog };
   let settings: Record<string, unknown>;
   try {
     settings = Bun.TOML.parse(text) as Record<string, unknown>;
   } catch (error) {
     throw fail(`it is not TOML: ${error instanceof Error ? error.message : error}`);
   }
-  checkKeys(settings, keys, "", fail);
-  const driver = settings["storage-driver"];
-  if (driver !== undefined && typeof driver !== "string")
-    throw fail("storage-driver is not a text in quotes");
+  const { configKeys, isTable } = require("./config-keys") as typeof import("./config-keys");
+  const given = new Map<string, unknown>();
+  const tables = new Set(
+    configKeys.flatMap(({ key }) => (key.includes(".") ? [key.split(".")[0] ?? ""] : [])),
+  );
+  for (const [name, value] of Object.entries(settings)) {
+    if (!tables.has(name)) {
+      if (name.includes(".")) throw unknownKey(name, configKeys, tables, fail); // a name in quotes is no table
+      given.set(name, value);
+      continue;
+    }
+    if (!isTable(value)) throw fail(`${name} is not a table`, `write [${name}] above its settings`);
+    for (const [key, each] of Object.entries(value)) given.set(`${name}.${key}`, each);
+  }
+  for (const [key, value] of given) {
+    const known = configKeys.find((each) => each.key === key);
+    if (known === undefined) throw unknownKey(key, configKeys, tables, fail);
+    if (!known.is(value)) throw fail(`${key} is not ${known.kind}`, known.hint);
+  }
+  // The table has said what each value is; only its absence is left to decide here.
+  const of = <T>(key: string, usual: T): T => (given.has(key) ? (given.get(key) as T) : usual);
   return {
-    storageDriver: driver,
-    network: networkOf(settings.network, fail),
-    log: logOf(settings.log, fail),
+    storageDriver: of<string | undefined>("storage-driver", undefined),
+    cgroupManager: of<CgroupManagerName | undefined>("cgroup-manager", undefined),
+    network: {
+      defaultSubnet: of("network.default-subnet", usualNetwork.defaultSubnet),
+      subnetPools: of("network.subnet-pools", usualNetwork.subnetPools),
+      ipv6: of("network.ipv6", usualNetwork.ipv6),
+      mtu: of("network.mtu", usualNetwork.mtu),
+      deny: of("network.deny", usualNetwork.deny),
+      hostLoopback: of("network.host-loopback", usualNetwork.hostLoopback),
+    },
+    log: {
+      driver: of("log.driver", usualLog.driver),
+      options: of("log.options", usualLog.options),
+      journaldSocket: of("log.journald-socket", usualLog.journaldSocket),
+    },
   };
 }
 
 type Fail = (why: unknown, hint?: string) => EngineError;
 
-function checkKeys(table: object, known: readonly string[], prefix: string, fail: Fail): void {
-  const unknown = Object.keys(table).find((key) => !known.includes(key));
-  if (unknown === undefined) return;
-  const names = known.map((key) => `${prefix}${key}`).join(", ");
-  throw fail(`unknown setting ${JSON.stringify(`${prefix}${unknown}`)}`, `the settings are: ${names}`);
+function unknownKey(
+  key: string,
+  known: readonly { key: string }[],
+  tables: ReadonlySet<string>,
+  fail: Fail,
+): EngineError {
+  const table = key.includes(".") ? `${key.split(".")[0]}.` : "";
+  const names = known.map((each) => each.key).filter((each) => each.startsWith(table));
+  const near = table === "" ? [...names.filter((each) => !each.includes(".")), ...tables] : names;
+  return fail(`unknown setting ${JSON.stringify(key)}`, `the settings are: ${near.join(", ")}`);
 }
-
-function networkOf(value: unknown, fail: Fail): NetworkConfig {
-  if (value === undefined) return usualNetwork;
-  if (!isTable(value)) throw fail("network is not a table", "write [network] above its settings");
-  checkKeys(value, networkKeys, "network.", fail);
-  const read = <T>(
-    key: (typeof networkKeys)[number],
-    is: (each: unknown) => each is T,
-    usual: T,
-    kind: string,
-  ): T => {
-    const each = value[key];
-    if (each === undefined) return usual;
-    if (!is(each)) throw fail(`network.${key} is not ${kind}`);
-    return each;
-  };
-  return {
-    defaultSubnet: read("default-subnet", isText, usualNetwork.defaultSubnet, "a text in quotes"),
-    subnetPools: read("subnet-pools", isPools, [], "a list of { base = SUBNET, size = BITS }"),
-    ipv6: read("ipv6", isBoolean, usualNetwork.ipv6, "true or false"),
-    mtu: read("mtu", isMtu, usualNetwork.mtu, "a number from 1280 to 65535"), // IPv6 needs 1280, RFC 8200
-    deny: read("deny", isTexts, [], "a list of subnets in quotes"),
-    hostLoopback: read("host-loopback", isBoolean, usualNetwork.hostLoopback, "true or false"),
-  };
-}
-
-function logOf(value: unknown, fail: Fail): LogDefaults {
-  if (value === undefined) return usualLog;
-  if (!isTable(value)) throw fail("log is not a table", "write [log] above its settings");
-  checkKeys(value, logKeys, "log.", fail);
-  const {
-    driver = usualLog.driver,
-    options = {},
-    "journald-socket": socket = usualLog.journaldSocket,
-  } = value;
-  if (typeof driver !== "string") throw fail("log.driver is not a text in quotes");
-  if (!isTable(options) || !Object.values(options).every((each) => typeof each === "string"))
-    throw fail(
-      "log.options is not a table of texts in quotes",
-      '[log.options] and below it max-size = "10m"',
-    );
-  if (typeof socket !== "string" || !socket.startsWith("/"))
-    throw fail("log.journald-socket is not an absolute path");
-  return { driver, options: options as Record<string, string>, journaldSocket: socket };
-}
-
-const isTable = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-const isText = (value: unknown): value is string | undefined => typeof value === "string";
-const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText);
-const isBoolean = (value: unknown): value is boolean => typeof value === "boolean";
-const isMtu = (value: unknown): value is number =>
-  Number.isInteger(value) && (value as number) >= 1280 && (value as number) <= 65535;
-const isPools = (value: unknown): value is { base: string; size: number }[] =>
-  Array.isArray(value) &&
-  value.every((each) => isTable(each) && typeof each.base === "string" && Number.isInteger(each.size)) &&
-  value.every((each) => Object.keys(each).length === 2);
 
 function readText(path: string): string | null {
   try {
-    if (statSync(path).size > limitBytes)
+    const stat = statSync(path, { throwIfNoEntry: false }); // an error that is made to be caught costs each command more than the file
+    if (stat === undefined) return null;
+    if (stat.size > limitBytes)
       throw new EngineError("invalid", "read configuration", path, `it is longer than ${limitBytes} bytes`);
     return readFileSync(path, "utf8");
   } catch (error) {

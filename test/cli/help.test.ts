@@ -1,24 +1,39 @@
 import { describe, expect, test } from "bun:test";
-import { commands } from "../../src/cli/commands";
+import { loadCommands, shownFlags, shownName } from "../../src/cli/catalogue";
+import { commands, nouns } from "../../src/cli/commands";
 import { helpFor } from "../../src/cli/help";
+import { grouped } from "../../src/cli/help-groups";
+import { testIo } from "../../src/cli/io";
+
+const loaded = await loadCommands();
+const topics = [[], ...nouns.map(({ name }) => [name]), ...loaded.map(({ entry }) => entry.path.split(" "))];
 
 describe("helpFor()", () => {
-  test("fits terminals from 40 to 300 columns", async () => {
-    const topics = [[], ["container"], ...commands.map(({ path }) => path.split(" "))];
-    for (const columns of [40, 60, 80, 120, 300]) {
+  test.each([20, 21, 30, 40, 49, 50, 60, 79, 80, 100, 120, 200, 300])(
+    "fits a terminal of %d columns, whatever it is about",
+    async (columns) => {
       for (const topic of topics) {
         const lines = (await helpFor(topic, { columns })).split("\n");
-        // A command in an example and a flag with its value are not broken.
-        const long = lines.filter(
-          (line) => Bun.stringWidth(line) > columns && !/^ {2}\S|^ {6}--|^\s+\S+$/.test(line),
-        );
-        expect(long).toEqual([]);
+        expect(lines.filter((line) => Bun.stringWidth(line) > columns)).toEqual([]);
+      }
+    },
+  );
+
+  test("shows every flag of every command, its short name too, at any width", async () => {
+    for (const { entry, definition } of loaded) {
+      const texts = await Promise.all([20, 80].map((columns) => helpFor(entry.path.split(" "), { columns })));
+      for (const [name, { alias }] of shownFlags(definition.args)) {
+        for (const text of texts) {
+          // A name may be cut, or parted from its short one, where a line ends.
+          const joined = text.replace(/\n {2,}/g, "").replaceAll(", ", ",");
+          expect(joined).toContain(alias === undefined ? `--${name}` : `-${alias},--${name}`);
+        }
       }
     }
   });
 
   test("is made of lines without blanks at their end, and ends in one line end", async () => {
-    for (const topic of [[], ["container"], ["run"]]) {
+    for (const topic of topics) {
       const text = await helpFor(topic);
       expect(text).not.toMatch(/[ \t]\n/);
       expect(text).toEndWith("\n");
@@ -26,25 +41,79 @@ describe("helpFor()", () => {
     }
   });
 
-  test("shows a small command whole", async () => {
-    expect(await helpFor(["completion"], { columns: 100 })).toBe(`Usage:  proa completion SHELL
-
-Print the completion script of a shell
-
-Global options:
-      --config DIR             Directory of proa's configuration files
-  -D, --debug                  Print the stack and all known facts of an error
-      --storage-driver DRIVER  How layers and containers are stored (overlay, fuse-overlayfs, vfs)
-
-Examples:
-  source <(proa completion bash)
-      completion in this bash
-  proa completion fish > ~/.config/fish/completions/proa.fish
-      completion in every fish
-`);
+  test("breaks a command in an example as a shell goes on with it", async () => {
+    const text = await helpFor(["run"], { columns: 40 });
+    const example = /Examples:\n([\s\S]*)\n\n/.exec(text)?.[1] ?? "";
+    expect(example).toContain("  proa run -d --name web -p 8080:80 \\\n    nginx\n");
   });
 
-  test("refuses a topic that is none", () => {
+  test("shows a small command whole", async () => {
+    expect(await helpFor(["completion"], { columns: 100 })).toMatch(
+      /^Usage: {2}proa completion SHELL\n\nPrint the completion script of a shell\n\nGlobal options:\n/,
+    );
+    expect(await helpFor(["completion"], { columns: 100 })).toContain(
+      "\n  -D, --debug                   Tell what is done and how long it takes, and of an error all that is\n                                known\n",
+    );
+    expect(await helpFor(["completion"], { columns: 100 })).toContain(
+      "Examples:\n  source <(proa completion bash)\n      completion in this bash\n",
+    );
+  });
+
+  test("names commands, nouns, global options and subjects for proa itself", async () => {
+    const text = await helpFor([]);
+    const headings = [...text.matchAll(/^(\S.*):$/gm)].map(([, heading]) => heading);
+    expect(headings).toEqual([
+      "Common commands",
+      "Management commands",
+      "Commands",
+      "Global options",
+      "Subjects",
+    ]);
+    for (const entry of commands) {
+      const name = shownName(entry);
+      if (name.includes(" ") || name.startsWith("_")) continue;
+      expect(text).toMatch(new RegExp(`^  ${name} `, "m"));
+    }
+    expect(text).toMatch(/^ {2}networks +How containers reach/m);
+  });
+
+  test("is without colours but where they are asked for: then its headings are bold", async () => {
+    const { stdout, env } = testIo({ columns: 80, env: { TERM: "xterm" } });
+    const coloured = await helpFor(["run"], { columns: 80, on: stdout, env });
+    expect(coloured).toStartWith("\x1b[1mUsage:\x1b[22m");
+    expect(coloured).toContain("\x1b[1mCommon options:\x1b[22m\n");
+    const plain = await helpFor(["run"], { columns: 80, on: stdout, env: { ...env, NO_COLOR: "1" } });
+    expect(plain).toBe(Bun.stripANSI(coloured));
+    expect(plain).not.toContain("\x1b");
+  });
+
+  test("refuses a topic that is none, and names the nearest", () => {
     expect(helpFor(["nope"])).rejects.toThrow("no help topic: nope");
+    expect(helpFor(["netwrk"])).rejects.toMatchObject({ hint: "did you mean network or networks?" });
+  });
+});
+
+describe("the options of a command", () => {
+  test("that has few stand in one list, with groups that its definition names", () => {
+    const ps = loaded.find(({ name }) => name === "ps");
+    expect(grouped(shownFlags(ps?.definition.args ?? {})).map(([heading]) => heading)).toEqual(["Options"]);
+  });
+
+  test("that has many begin with the common ones, and each has a theme", () => {
+    const run = loaded.find(({ name }) => name === "run");
+    const groups = grouped(shownFlags(run?.definition.args ?? {}));
+    const [first] = groups;
+    expect(first?.[0]).toBe("Common options");
+    expect(first?.[1].slice(0, 5).map(([name]) => name)).toEqual([
+      "detach",
+      "interactive",
+      "tty",
+      "rm",
+      "name",
+    ]);
+    const count = groups.reduce((sum, [, flags]) => sum + flags.length, 0);
+    expect(count).toBe(shownFlags(run?.definition.args ?? {}).length);
+    const more = groups.find(([heading]) => heading === "More")?.[1] ?? [];
+    expect(more.length).toBeLessThan(6);
   });
 });

@@ -1,10 +1,12 @@
 import type { Env, OutStream } from "../io";
 
-/** Whether a stream gets colours: a terminal that can, and a user who has not said no. */
+/** Whether a stream gets colours: what --color says, else a terminal that can, and a user who has not said no. */
 export function usesColour(stream: OutStream, env: Env): boolean {
+  if (stream.colour === "always" || stream.colour === "never") return stream.colour === "always";
   if (env.NO_COLOR !== undefined && env.NO_COLOR !== "") return false; // no-color.org
   if (env.CLICOLOR_FORCE !== undefined && env.CLICOLOR_FORCE !== "" && env.CLICOLOR_FORCE !== "0")
     return true;
+  if (env.CLICOLOR === "0") return false; // bixense.com/clicolors
   return stream.isTTY && env.TERM !== "dumb";
 }
 

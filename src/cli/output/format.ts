@@ -1,4 +1,5 @@
 import { EngineError } from "../../error";
+import type { OutStream } from "../io";
 import { suggest } from "../suggest";
 import { alignTabs, oneLine, printableJson, tableOf } from "./table";
 import { type Template, TemplateError } from "./template";
@@ -11,6 +12,8 @@ export type Field<T> = {
   readonly value: (row: T, more: { noTrunc: boolean }) => unknown;
   /** A template may name it, but `json` is without it. */
   readonly isExtra?: boolean;
+  /** Never shortened to fit a terminal: ids and names, which are typed again. */
+  readonly isWhole?: boolean;
 };
 
 export type RowsOptions<T> = {
@@ -22,6 +25,10 @@ export type RowsOptions<T> = {
   quietField: string;
   quiet?: boolean;
   noTrunc?: boolean;
+  /** Leave the titles of a table out. */
+  noHeading?: boolean;
+  /** Where it is printed: a table for people is made as narrow as the terminal. Absent: it is as wide as it is. */
+  on?: OutStream;
   /** As the user wrote it: "", "table", "json", "table TEMPLATE" or TEMPLATE. */
   format?: string | undefined;
 };
@@ -30,10 +37,12 @@ export type RowsOptions<T> = {
  * Rows as docker prints them: a table with titles by default, `json` an object a line, a Go template a line each, and
  * `table TEMPLATE` the same aligned under titles. Each line ends in a line end.
  *
+ * `{{range .}}…{{end}}` goes over all rows, and is printed as it is.
+ *
  * @throws usage with Go's words where the template cannot be parsed or executed
  */
 export async function formatRows<T>(rows: readonly T[], options: RowsOptions<T>): Promise<string> {
-  const { fields, columns, quietField, noTrunc = false } = options;
+  const { fields, columns, quietField, noTrunc = false, noHeading = false } = options;
   const format = unescapeTabs((options.format ?? "").trim());
   const more = { noTrunc };
   if (options.quiet === true && (format === "" || format === "table")) {
@@ -51,8 +60,10 @@ export async function formatRows<T>(rows: readonly T[], options: RowsOptions<T>)
       }
       body.push(cells);
     }
-    return tableOf(titles, body);
+    const text = await fitted(titles, shown, body, options);
+    return noHeading ? text.slice(text.indexOf("\n") + 1) : text;
   }
+  if (rangeOverAll.test(format)) return runOnAll(rows, fields, more, format);
   const isTable = /^table\s/.test(format);
   const source = isTable
     ? format.slice("table".length).trimStart()
@@ -64,8 +75,53 @@ export async function formatRows<T>(rows: readonly T[], options: RowsOptions<T>)
   const clean = isTable ? oneLineOf : (value: unknown) => value;
   const body = rows.map((row) => runFormat(template, rowValue(row, fields, more, clean), names));
   if (!isTable) return lines(body);
-  const header = runHeader(template, fields);
-  return alignTabs(lines([header, ...body]));
+  const all = [runHeader(template, fields), ...body];
+  const text = alignTabs(lines(noHeading ? alignedBody(all) : all));
+  const width = noTrunc ? undefined : widthOf(options.on);
+  return width === undefined ? text : (await import("./narrow")).cutLines(text, width);
+}
+
+/** podman's way of a format: a template that goes over the rows itself. docker's is executed for each. */
+const rangeOverAll = /^\{\{-?\s*range\s+(\$\w+\s*(,\s*\$\w+\s*)?:=\s*)?\.\s*-?\}\}/;
+
+async function runOnAll<T>(
+  rows: readonly T[],
+  fields: Readonly<Record<string, Field<T>>>,
+  more: { noTrunc: boolean },
+  format: string,
+): Promise<string> {
+  const template = await parseFormat(format);
+  const values = rows.map((row) => rowValue(row, fields, more, (value) => value));
+  return runFormat(template, values, Object.keys(fields));
+}
+
+/** Without titles the columns are as wide as with them: what cuts such lists by columns goes on working. */
+function alignedBody(all: readonly string[]): string[] {
+  return alignTabs(lines(all)).split("\n").slice(1, -1);
+}
+
+function widthOf(on: OutStream | undefined): number | undefined {
+  return on?.isTTY === true ? on.columns : undefined;
+}
+
+/** The table, made narrower where a terminal asks for it. */
+async function fitted<T>(
+  titles: readonly string[],
+  shown: readonly Field<T>[],
+  body: readonly string[][],
+  { on, noTrunc }: RowsOptions<T>,
+): Promise<string> {
+  const width = noTrunc === true ? undefined : widthOf(on);
+  const text = tableOf(titles, body);
+  if (width === undefined) return text;
+  const { isWider, narrowTable } = await import("./narrow");
+  if (!isWider(text, width)) return text;
+  return narrowTable(
+    titles,
+    body,
+    shown.map(({ isWhole }) => isWhole === true),
+    width,
+  );
 }
 
 /**
@@ -79,7 +135,7 @@ export async function formatDocuments(
   if (format === undefined || format === "")
     return `${printableJson(JSON.stringify(documents, undefined, 4))}\n`;
   if (format === "json") return `${printableJson(JSON.stringify(documents))}\n`;
-  const template = await parseFormat(unescapeTabs(format));
+  const template = await parseFormat(unescapeTabs(format), 64);
   const { goDocument } = await import("./_go-document");
   return lines(
     documents.map((document) => {
@@ -91,7 +147,7 @@ export async function formatDocuments(
 
 /** A template that prints things one at a time, a line each, as they come. Fields are those of the values themselves. Throws usage. */
 export async function formatter(format: string): Promise<(value: object) => string> {
-  const template = await parseFormat(unescapeTabs(format));
+  const template = await parseFormat(unescapeTabs(format), 64);
   return (value) => lines([runFormat(template, value, Object.keys(value))]);
 }
 
@@ -100,12 +156,13 @@ function unescapeTabs(format: string): string {
   return format.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
 }
 
-async function parseFormat(source: string): Promise<Template> {
+/** @param exitCode of a template that is none: docker has 64 for documents, 1 for rows */
+async function parseFormat(source: string, exitCode = 1): Promise<Template> {
   const { parse } = await import("./template");
   try {
     return parse(source);
   } catch (error) {
-    throw formatError(error, []);
+    throw formatError(error, [], exitCode);
   }
 }
 
@@ -157,12 +214,13 @@ function oneLineOf(value: unknown): unknown {
   return typeof value === "function" ? (...given: unknown[]) => oneLineOf(value(...given)) : value;
 }
 
-function formatError(error: unknown, names: readonly string[]): unknown {
+function formatError(error: unknown, names: readonly string[], exitCode = 1): unknown {
   if (!(error instanceof TemplateError)) return error;
   const what = error.phase === "parse" ? "template parsing error" : "failed to execute template";
   const missing = /no entry for key "([^"]*)"/.exec(error.message)?.[1];
   const near = missing === undefined ? undefined : suggest(missing, names)[0];
   return new EngineError("usage", what, "", error.message, {
+    exitCode,
     hint: near === undefined ? undefined : `did you mean .${near}?`,
   });
 }

@@ -1,10 +1,11 @@
 import { BrokenPipe, type Env, type OutStream } from "../io";
+import type { ProgressMode } from "./progress-modes";
 import { imageSize } from "./size";
 import { displayWidth, truncateToWidth } from "./table";
 
 /**
- * The progress of a pull. On a terminal a line a layer is redrawn in place; elsewhere (a pipe, TERM=dumb) each layer gets a
- * plain line when it begins and when it is done, without any escape sequence.
+ * The progress of a pull, a push, a load, a save. On a terminal a line a layer is redrawn in place; elsewhere (a pipe, TERM=dumb) each layer gets a
+ * plain line when it begins and when it is done, without any escape sequence. `json` is an object a line, of the shape that the Docker Engine API streams.
  */
 
 export type LayerStatus =
@@ -17,7 +18,9 @@ export type LayerStatus =
   | "preparing"
   | "pushing"
   | "mounted"
-  | "skipped";
+  | "skipped"
+  | "saving"
+  | "saved";
 
 export type LayerProgress = {
   readonly kind: "layer";
@@ -41,6 +44,8 @@ export type ProgressOptions = {
   env: Env;
   /** Which way the layers go. Default: pull. */
   way?: "pull" | "push";
+  /** Default: auto, what suits the stream. */
+  mode?: ProgressMode | undefined;
   /** Milliseconds; for tests. */
   now?: () => number;
 };
@@ -56,6 +61,8 @@ const words: Record<LayerStatus, string> = {
   pushing: "Pushing",
   mounted: "Mounted from another repository",
   skipped: "Skipped foreign layer",
+  saving: "Saving",
+  saved: "Saved",
 };
 
 /** What differs when layers are pushed. */
@@ -68,13 +75,17 @@ const pushWords: Record<LayerStatus, string> = {
 
 const redrawMs = 50;
 
-/** The view that suits a stream. */
+/** The view that was asked for, or suits the stream. */
 export function pullProgressView(stream: OutStream, options: ProgressOptions): PullProgressView {
   const write = writerOf(stream);
-  return stream.isTTY && options.env.TERM !== "dumb"
-    ? new TerminalView(stream, write, options)
-    : new PlainView(write, wordsOf(options));
+  const { mode = "auto", env } = options;
+  const isDrawn = mode === "tty" || (mode === "auto" && stream.isTTY && env.TERM !== "dumb");
+  if (isDrawn) return new TerminalView(stream, write, options);
+  if (mode === "quiet") return silent;
+  return mode === "json" ? new JsonView(write, wordsOf(options)) : new PlainView(write, wordsOf(options));
 }
+
+const silent: PullProgressView = { update() {}, message() {}, finish() {} };
 
 type Write = (text: string) => void;
 type Words = Record<LayerStatus, string>;
@@ -90,6 +101,7 @@ const begun: readonly LayerStatus[] = [
   "extracting",
   "preparing",
   "pushing",
+  "saving",
 ];
 
 /** Writes to the stream, and no more once nobody reads it: the pull goes on. */
@@ -116,7 +128,7 @@ class PlainView implements PullProgressView {
 
   update({ id, status }: LayerProgress): void {
     const first = this.words === pushWords ? "preparing" : "waiting";
-    const text = this.words[begun.includes(status) ? first : status];
+    const text = this.words[status === "saving" || !begun.includes(status) ? status : first];
     if (this.said.get(id) === text) return;
     this.said.set(id, text);
     this.write(`${shortName(id)}: ${text}\n`);
@@ -128,6 +140,34 @@ class PlainView implements PullProgressView {
 
   finish(): void {}
 }
+
+/** Objects as `POST /images/create` and its like stream them: `status`, `id`, `progressDetail`. */
+class JsonView implements PullProgressView {
+  private readonly said = new Map<string, string>();
+
+  constructor(
+    private readonly write: Write,
+    private readonly words: Words,
+  ) {}
+
+  update({ id, status, current, total }: LayerProgress): void {
+    const isCounted = current !== undefined && counted.includes(status);
+    const progressDetail = isCounted ? { current, ...(total === undefined ? {} : { total }) } : {};
+    const line = JSON.stringify({ status: this.words[status], progressDetail, id: shortName(id) });
+    if (this.said.get(id) === line) return;
+    this.said.set(id, line);
+    this.write(`${line}\n`);
+  }
+
+  message(text: string): void {
+    this.write(`${JSON.stringify({ status: text })}\n`);
+  }
+
+  finish(): void {}
+}
+
+/** States in which bytes are moved. */
+const counted: readonly LayerStatus[] = ["downloading", "extracting", "pushing", "saving"];
 
 class TerminalView implements PullProgressView {
   private readonly layers = new Map<string, LayerProgress>();
@@ -207,7 +247,7 @@ class TerminalView implements PullProgressView {
 function lineOf(layer: LayerProgress, width: number, words: Words): string {
   const { id, status, current = 0, total } = layer;
   const head = `${shortName(id)}: ${words[status]}`;
-  if (status !== "downloading" && status !== "extracting" && status !== "pushing") return head;
+  if (!counted.includes(status)) return head;
   const amount = total === undefined ? imageSize(current) : `${imageSize(current)}/${imageSize(total)}`;
   if (total === undefined || total <= 0) return `${head}  ${amount}`;
   const room = Math.min(50, width - head.length - amount.length - 5);

@@ -36,8 +36,11 @@ export function localTime(ms: number): string {
   return `${day} ${time} ${zone} ${zoneName(date, zone)}`;
 }
 
-/** The zone's letters ("CET"); where it has none, its offset as Go prints it ("+03"). */
+/** The zone's letters ("CET"), as Go prints them; where it has none, its offset ("+03"). */
 function zoneName(date: Date, zone: string): string {
+  const { zoneLetters } = require("./zone-name") as typeof import("./zone-name");
+  const letters = zoneLetters(process.env.TZ, date.getTime());
+  if (letters !== undefined && letters !== "") return letters;
   const parts = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" }).formatToParts(date);
   const name = parts.find((part) => part.type === "timeZoneName")?.value ?? "";
   if (/^[A-Z]{2,5}$/.test(name)) return name;

@@ -2,6 +2,7 @@
 import type { ListedContainer } from "../../container";
 import type { ImageUse } from "../../image";
 import { psFields } from "../container/ps-fields";
+import type { OutStream } from "../io";
 import { type Field, formatRows } from "../output/format";
 import { humanSize, imageSize } from "../output/size";
 import { localTime, timeAgo } from "../output/time";
@@ -64,27 +65,32 @@ function containerFields(nowMs: number): Record<string, Field<DiskUse["container
 const containerColumns = "ID Image Command LocalVolumes Size RunningFor Status Names".split(" ");
 
 /** The last two columns of a container stand under CREATED and STATUS, as in `ps`. */
-export async function verboseTables(use: DiskUse, nowMs: number): Promise<string> {
+export async function verboseTables(use: DiskUse, nowMs: number, on: OutStream): Promise<string> {
   const images = await formatRows(use.images.flatMap(linesOf), {
     fields: imageFields(nowMs),
     columns: imageColumns,
     quietField: "ID",
+    on,
   });
   const containers = await formatRows(use.containers, {
     fields: containerFields(nowMs),
     columns: containerColumns,
     quietField: "ID",
+    on,
   });
   const volumes = await formatRows(use.volumes, {
     fields: volumeFields,
     columns: ["Name", "Links", "Size"],
     quietField: "Name",
+    on,
   });
+  const buildCache = "CACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n";
+  const width = on.columns;
   return [
     `Images space usage:\n\n${images}`,
     `Containers space usage:\n\n${containers}`,
     `Local Volumes space usage:\n\n${volumes}`,
-    "Build cache usage: 0B\n\nCACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n",
+    `Build cache usage: 0B\n\n${width === undefined ? buildCache : (await import("../output/narrow")).cutLines(buildCache, width)}`,
   ].join("\n");
 }
 

@@ -31,6 +31,7 @@ export const command = defineCommand({
       type: "string",
       alias: "m",
       valueHint: "DURATION",
+      value: "none",
       default: "0",
       description: "Check nothing more after this time (30m, 24h); 0: no limit",
     },

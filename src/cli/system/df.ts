@@ -58,10 +58,11 @@ export const command = defineCommand({
     format: {
       type: "string",
       valueHint: "FORMAT",
-      value: { suggest: ["json", "table"] },
+      value: "row-format",
       description: "json, table, or a Go template",
     },
   },
+  fields: () => Object.keys(fields),
   async run({ app, args }) {
     const format = args.format?.trim() ?? "";
     const nowMs = app.context.now();
@@ -71,9 +72,11 @@ export const command = defineCommand({
     const { lines, use } = await measure(app);
     if (!args.verbose) {
       const columns = ["Type", "TotalCount", "Active", "Size", "Reclaimable"];
-      app.io.stdout.write(await formatRows(lines, { fields, columns, quietField: "Type", format }));
+      app.io.stdout.write(
+        await formatRows(lines, { fields, columns, quietField: "Type", format, on: app.io.stdout }),
+      );
     } else if (format === "" || format === "table") {
-      app.io.stdout.write(await verboseTables(use, nowMs));
+      app.io.stdout.write(await verboseTables(use, nowMs, app.io.stdout));
     } else {
       const template = format === "json" ? "{{json .}}" : format;
       app.io.stdout.write(await formatDocuments([verboseDocument(use, nowMs)], template));

@@ -34,17 +34,19 @@ export const command = defineCommand({
     format: {
       type: "string",
       valueHint: "FORMAT",
-      value: { suggest: ["json"] },
+      value: "format",
       description: "json, or a Go template",
     },
     since: {
       type: "string",
       valueHint: "TIME",
+      value: "none",
       description: "What came later: a time, or a duration such as 10m",
     },
     until: {
       type: "string",
       valueHint: "TIME",
+      value: "none",
       description: "What came earlier; one that is to come is waited for",
     },
     stream: {
@@ -58,6 +60,7 @@ export const command = defineCommand({
       description: "Do not shorten; --no-trunc=false shortens ids",
     },
   },
+  fields: async () => (await import("../document-fields")).fieldsOf("event"),
   async run({ app, args }) {
     const { context, io } = app;
     const now = context.now();

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { arch, cpus, hostname, release, totalmem } from "node:os";
-import { listContainers, selectNetworkDriver } from "../../container";
+import { type CgroupFacts, cgroupFacts, listContainers, selectNetworkDriver } from "../../container";
 import { EngineError, reasonOf } from "../../error";
 import type { HostMappings } from "../../helper";
 import { countImages } from "../../image";
@@ -37,9 +37,21 @@ type Info = {
   Runtimes: Record<string, { path: string }>;
   CgroupDriver: string;
   CgroupVersion: string;
+  MemoryLimit: boolean;
+  SwapLimit: boolean;
+  CpuCfsPeriod: boolean;
+  CpuCfsQuota: boolean;
+  CPUShares: boolean;
+  CPUSet: boolean;
+  PidsLimit: boolean;
+  OomKillDisable: boolean;
   SecurityOptions: string[];
   Warnings: string[];
+  /** podman's, by the names of its templates. */
+  Host: { CgroupManager: string; CgroupsVersion: string; CgroupControllers: string[] };
   Proa: {
+    /** Controllers that are not to be had, why, and what changes it. */
+    Cgroups: CgroupFacts;
     Runtime: string;
     Cache: string;
     Config: string;
@@ -61,6 +73,7 @@ export const command = defineCommand({
   args: {
     ...documentFlags,
   },
+  fields: async () => (await import("../document-fields")).fieldsOf("info"),
   async run({ app, args }) {
     const info = await gather(app);
     app.io.stdout.write(
@@ -75,11 +88,14 @@ export const command = defineCommand({
 
 async function gather({ context }: App): Promise<Info> {
   const containers = await listContainers(context, true);
-  const running = containers.filter(({ status }) => status === "running").length;
+  const alive = containers.filter(({ status }) => status === "running");
+  const paused = alive.filter(({ live }) => live?.status === "paused").length;
+  const running = alive.length - paused;
   const warnings: string[] = [];
   // Where nothing runs yet, this command is asked why: what fails becomes a line of it.
   const host = await orWarn(warnings, () => context.host());
   const selected = await orWarn(warnings, () => selectDriver(context));
+  const cgroups = cgroupFacts(context);
   const network = await orWarn(warnings, () => selectNetworkDriver(context));
   if (host?.warning !== undefined) warnings.push(host.warning);
   if (selected !== undefined && selected.reason !== "")
@@ -91,8 +107,8 @@ async function gather({ context }: App): Promise<Info> {
   return {
     Containers: containers.length,
     ContainersRunning: running,
-    ContainersPaused: 0,
-    ContainersStopped: containers.length - running,
+    ContainersPaused: paused,
+    ContainersStopped: containers.length - alive.length,
     Images: countImages(context),
     Driver: selected?.driver.name ?? "unknown",
     DriverStatus: selected === undefined || selected.reason === "" ? [] : [["Reason", selected.reason]],
@@ -109,11 +125,16 @@ async function gather({ context }: App): Promise<Info> {
     DockerRootDir: context.paths.data,
     DefaultRuntime: "proa",
     Runtimes: runtimes(),
-    CgroupDriver: "none",
-    CgroupVersion: readOr("/sys/fs/cgroup/cgroup.controllers", "") === "" ? "1" : "2",
+    ...cgroupInfo(cgroups),
     SecurityOptions: ["name=seccomp,profile=builtin", "name=rootless", "name=userns"],
-    Warnings: warnings,
+    Warnings: [...warnings, ...limitWarnings(cgroups)],
+    Host: {
+      CgroupManager: driverOf(cgroups),
+      CgroupsVersion: `v${cgroups.version || 1}`,
+      CgroupControllers: cgroups.controllers,
+    },
     Proa: {
+      Cgroups: cgroups,
       Runtime: context.paths.runtime,
       Cache: context.paths.cache,
       Config: context.paths.config,
@@ -122,6 +143,59 @@ async function gather({ context }: App): Promise<Info> {
       Network: { Driver: network?.name ?? "unknown", Reason: network?.reason ?? "" },
     },
   };
+}
+
+/** docker knows these two; directories of version 1 are written to as those of version 2 are. */
+function driverOf({ manager }: CgroupFacts): string {
+  return manager === "v1" ? "cgroupfs" : manager;
+}
+
+function cgroupInfo(facts: CgroupFacts) {
+  const has = (controller: string): boolean => facts.controllers.some((each) => each === controller);
+  return {
+    CgroupDriver: driverOf(facts),
+    CgroupVersion: String(facts.version || 1),
+    MemoryLimit: has("memory"),
+    SwapLimit: has("memory"),
+    CpuCfsPeriod: has("cpu"),
+    CpuCfsQuota: has("cpu"),
+    CPUShares: has("cpu"),
+    CPUSet: has("cpuset"),
+    PidsLimit: has("pids"),
+    OomKillDisable: facts.version === 1 && has("memory"),
+  };
+}
+
+/** docker's words for what is missing. */
+const MISSING = {
+  memory: ["memory limit", "swap limit"],
+  cpu: ["cpu cfs quota", "cpu cfs period", "cpu shares"],
+  cpuset: ["cpuset"],
+  pids: ["pids limit"],
+  io: [
+    "io.weight",
+    "io.weight (per device)",
+    "io.max (rbps)",
+    "io.max (wbps)",
+    "io.max (riops)",
+    "io.max (wiops)",
+  ],
+} as const;
+const MISSING_IO_1 = [
+  "blkio weight",
+  "blkio weight_device",
+  "blkio throttle.read_bps_device",
+  "blkio throttle.write_bps_device",
+  "blkio throttle.read_iops_device",
+  "blkio throttle.write_iops_device",
+];
+
+function limitWarnings({ version, missing }: CgroupFacts): string[] {
+  return missing.flatMap(({ controller }) =>
+    (controller === "io" && version !== 2 ? MISSING_IO_1 : MISSING[controller]).map(
+      (what) => `WARNING: No ${what} support`,
+    ),
+  );
 }
 
 /** What `--network` takes besides names. */
@@ -194,7 +268,13 @@ function textOf(info: Info): string {
     ["Runtimes", Object.keys(info.Runtimes).join(", ")],
     ["Id mapping", info.Proa.IdMapping],
     ["Compression", info.Proa.Compression.join(", ")],
-    ["Control groups", `version ${info.CgroupVersion}, not used`],
+    ["Cgroup Driver", info.CgroupDriver],
+    ["Cgroup Version", info.CgroupVersion],
+    ["Controllers", info.Proa.Cgroups.controllers.join(", ") || "none"],
+    ...info.Proa.Cgroups.missing.map(({ controller, why, mend }): [string, string] => [
+      `No ${controller}`,
+      `${why}; to have it: ${mend}`,
+    ]),
     ["Security", "user namespaces, seccomp (built-in profile)"],
     ["Data", info.DockerRootDir],
     ["Runtime", info.Proa.Runtime],
@@ -206,6 +286,9 @@ function textOf(info: Info): string {
     ["Memory", memorySize(info.MemTotal)],
     ["Name", info.Name],
   ];
-  const warnings = info.Warnings.map((warning) => `Warning: ${warning}\n`);
+  // what is missing of control groups stands above, with what changes it
+  const warnings = info.Warnings.filter((warning) => !warning.startsWith("WARNING: ")).map(
+    (warning) => `Warning: ${warning}\n`,
+  );
   return lines.map(([name, value]) => `${`${name}:`.padEnd(16)}${value}\n`).join("") + warnings.join("");
 }

@@ -38,10 +38,11 @@ export const command = defineCommand({
       type: "positional",
       rest: true,
       required: false,
-      value: "container",
+      value: "object",
       description: "Name or id",
     },
   },
+  fields: async () => (await import("../document-fields")).fieldsOf("container"),
   async run({ app, args }) {
     if (args.latest === args.object.length > 0)
       throw usageError(args.latest ? "names and --latest cannot be used together" : NO_NAME);

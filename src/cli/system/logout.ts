@@ -26,6 +26,7 @@ export const command = defineCommand({
       type: "positional",
       required: false,
       valueHint: "REGISTRY",
+      value: "registry",
       description: "HOST[:PORT][/PATH]",
     },
   },

@@ -1,35 +1,45 @@
-import { EngineError } from "../../error";
-import { type Facts, HelperError } from "../../helper";
-import type { App } from "../app";
 import { defineCommand } from "../tree";
 
-/** `__report VERB FACTS`: the helper, which has replaced proa, has failed and has it put into words. */
 export const command = defineCommand({
-  meta: { description: "Report a failure of the helper", hidden: true },
-  args: { rest: { type: "positional", rest: true, description: "Verb and facts" } },
-  parsed: false,
+  meta: {
+    description: "Write all that a bug report needs",
+    details:
+      "Versions, the machine, what info and doctor say, settings, the last failures, and of a container its configuration, its state and its last events. Passwords and the values of the container's environment are left out, and the home directory is written as ~; read it all the same before it goes to anybody. What a command did can be added by repeating it with --log-level trace.",
+    examples: [
+      { command: "proa system report -o report.txt", does: "into a file of one's own" },
+      { command: "proa system report web", does: "with all about the container web" },
+    ],
+    seeAlso: ["proa-info(1)", "proa-doctor(1)", "proa-why(1)"],
+  },
+  args: {
+    output: {
+      type: "string",
+      alias: "o",
+      valueHint: "FILE",
+      value: "file",
+      description: "Write to a file in place of stdout",
+    },
+    container: {
+      type: "positional",
+      required: false,
+      value: "container",
+      description: "The container that it is about, by name or id",
+    },
+  },
   async run({ app, args }) {
-    const [verb = "", text = "{}"] = args.rest;
-    const facts = JSON.parse(text) as Facts;
-    throw facts.step === "publish port" ? await portError(app, verb, facts) : new HelperError(verb, facts);
+    const { reportOf } = await import("./_bug-report");
+    const text = await reportOf(app, args.container);
+    if (args.output === undefined) {
+      app.io.stdout.write(text);
+      return;
+    }
+    const { writeFileSync } = await import("node:fs");
+    const { EngineError } = await import("../../error");
+    try {
+      writeFileSync(args.output, text, { mode: 0o600 });
+    } catch (error) {
+      throw new EngineError("io", "write report", args.output, error, { exitCode: 1 });
+    }
+    app.io.stdout.write(`${args.output}\n`);
   },
 });
-
-/** A port that could not be taken: who has it, or what would allow it. */
-async function portError(app: App, verb: string, facts: Facts): Promise<EngineError> {
-  const error = new HelperError(verb, facts);
-  const { lowPortHint, parseHeldPort, portHolder } = await import("../../container");
-  const held = parseHeldPort(facts.object);
-  if (held === null) return error;
-  if (facts.errno === "EACCES" || facts.errno === "EPERM") {
-    return new EngineError("helper", facts.step, facts.object, error.cause, { hint: lowPortHint(held.port) });
-  }
-  if (facts.errno !== "EADDRINUSE") return error;
-  const holder = portHolder(app.context, held);
-  const why = holder === null ? "the port is in use" : `the port is in use by ${holder}`;
-  return new EngineError("in-use", facts.step, facts.object, why, {
-    hint: holder?.startsWith("container ")
-      ? `stop it (proa stop ${holder.slice(10)}), or publish another port`
-      : "publish another port",
-  });
-}

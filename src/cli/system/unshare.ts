@@ -30,6 +30,7 @@ proa itself works in it on the user's own containers and images. Without a comma
       rest: true,
       required: false,
       valueHint: "COMMAND [ARG...]",
+      value: "host-command",
       description: "What to run; the user's shell when absent",
     },
   },

@@ -22,6 +22,7 @@ export const command = defineCommand({
   args: {
     ...documentFlags,
   },
+  fields: async () => (await import("../document-fields")).fieldsOf("version"),
   async run({ app, args }) {
     const half = gather();
     const { format } = args;

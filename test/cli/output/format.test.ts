@@ -69,13 +69,22 @@ describe("formatRows()", () => {
     expect(await all("{{.Names}}")).toBe(`${row.name}\n`);
   });
 
+  test("gives a template that ranges over the rows all of them, as podman does", async () => {
+    expect(await format({ format: "{{range .}}{{.ID}} {{.Names}}\\n{{end}}" })).toBe("aaaa web\ncccc 漢字\n");
+    expect(await format({ format: "{{ range $i, $row := . }}{{$i}}={{$row.Names}};{{end -}}" })).toBe(
+      "0=web;1=漢字;",
+    );
+    expect(await formatRows([], { ...base, format: "{{range .}}{{.ID}}{{else}}none{{end}}" })).toBe("none");
+    expect(format({ format: "{{range .}}{{.Nope}}{{end}}" })).rejects.toThrow('no entry for key "Nope"');
+  });
+
   test("names a field that was probably meant", () => {
     const run = format({ format: "{{.Name}}" });
     expect(run).rejects.toMatchObject({
       message:
         'failed to execute template: template: :1:2: executing "" at <.Name>: map has no entry for key "Name"',
       hint: "did you mean .Names?",
-      exitCode: 125,
+      exitCode: 1,
     });
   });
 

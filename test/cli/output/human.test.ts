@@ -1,5 +1,8 @@
 import { expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { humanDuration, humanSize, imageSize, memorySize, timeAgo } from "../../../src/cli/output";
+import { lettersIn, zoneLetters } from "../../../src/cli/output/zone-name";
 
 test("humanSize() writes at most four digits, base 1000", () => {
   const cases: [number, string][] = [
@@ -56,4 +59,41 @@ test("humanDuration() rounds to the largest unit, as docker does", () => {
 test("timeAgo() takes a time to come as now", () => {
   expect(timeAgo(5000, 1000)).toBe("Less than a second ago");
   expect(timeAgo(0, 7_200_000)).toBe("2 hours ago");
+});
+
+test.skipIf(!existsSync("/usr/share/zoneinfo/Europe/Paris"))(
+  "zoneLetters() knows winter and summer, before and behind the last change that a file lists [needs tzdata]",
+  () => {
+    const cases: [zone: string, time: string, letters: string][] = [
+      ["Europe/Paris", "2026-01-15T00:00:00Z", "CET"],
+      ["Europe/Paris", "1995-07-15T00:00:00Z", "CEST"],
+      ["Asia/Tokyo", "2026-07-15T00:00:00Z", "JST"],
+      ["Asia/Tokyo", "1949-07-15T00:00:00Z", "JDT"],
+      ["America/Sao_Paulo", "2026-07-15T00:00:00Z", "-03"],
+      [":UTC", "2026-07-15T00:00:00Z", "UTC"],
+    ];
+    for (const [zone, time, letters] of cases) expect(zoneLetters(zone, Date.parse(time))).toBe(letters);
+    expect(zoneLetters("No/Where", 0)).toBeUndefined();
+    expect(zoneLetters("../../../etc/passwd", 0)).toBeUndefined();
+    expect(zoneLetters("/etc/passwd", 0)).toBeUndefined();
+  },
+);
+
+test("lettersIn() takes a damaged file for none", () => {
+  expect(lettersIn(new Uint8Array(0), 0)).toBeUndefined();
+  expect(lettersIn(new TextEncoder().encode("TZif2"), 0)).toBeUndefined();
+  const all = new Uint8Array(64).fill(255);
+  all.set(new TextEncoder().encode("TZif2"));
+  expect(lettersIn(all, 0)).toBeUndefined();
+});
+
+test("localTime() has the zone's letters where the clock is that of another", () => {
+  const script = `import { localTime } from ${JSON.stringify(join(import.meta.dir, "../../../src/cli/output/time"))};
+    console.log(localTime(Date.UTC(2026, 0, 15)), "|", localTime(Date.UTC(2026, 6, 15)));`;
+  const shown = (TZ: string) =>
+    Bun.spawnSync([process.execPath, "-e", script], { env: { ...process.env, TZ } })
+      .stdout.toString()
+      .trim();
+  expect(shown("America/New_York")).toBe("2026-01-14 19:00:00 -0500 EST | 2026-07-14 20:00:00 -0400 EDT");
+  expect(shown("UTC")).toBe("2026-01-15 00:00:00 +0000 UTC | 2026-07-15 00:00:00 +0000 UTC");
 });

@@ -122,3 +122,66 @@ test("usesColour() obeys NO_COLOR, TERM=dumb and CLICOLOR_FORCE", () => {
   expect(palette(false).red("x")).toBe("x");
   expect(palette(true).red("x")).toBe("\x1b[31mx\x1b[39m");
 });
+
+describe("--progress", () => {
+  const steps = (view: ReturnType<typeof pullProgressView>): void => {
+    view.message("tiny: pulling");
+    view.update({ kind: "layer", id: a, status: "waiting" });
+    view.update({ kind: "layer", id: a, status: "downloading", current: 5, total: 10 });
+    view.update({ kind: "layer", id: a, status: "downloading", current: 5, total: 10 });
+    view.update({ kind: "layer", id: a, status: "done" });
+    view.finish();
+  };
+
+  test("json is an object a line, of the Docker Engine API's shape, each once", () => {
+    const io = testIo({ columns: 80 });
+    steps(pullProgressView(io.stdout, { env: io.env, mode: "json" }));
+    expect(
+      io.out
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
+      { status: "tiny: pulling" },
+      { status: "Pulling fs layer", progressDetail: {}, id: "aaaaaaaaaaaa" },
+      { status: "Downloading", progressDetail: { current: 5, total: 10 }, id: "aaaaaaaaaaaa" },
+      { status: "Pull complete", progressDetail: {}, id: "aaaaaaaaaaaa" },
+    ]);
+  });
+
+  test("plain draws nothing on a terminal, tty redraws in a pipe, quiet says nothing", () => {
+    const shown = (mode: "plain" | "tty" | "quiet" | "auto", columns?: number): string => {
+      const io = testIo(columns === undefined ? {} : { columns, env: { TERM: "xterm" } });
+      steps(pullProgressView(io.stdout, { env: io.env, mode }));
+      return io.out;
+    };
+    const plain = "tiny: pulling\naaaaaaaaaaaa: Pulling fs layer\naaaaaaaaaaaa: Pull complete\n";
+    expect(shown("plain", 80)).toBe(plain);
+    expect(shown("auto")).toBe(plain);
+    expect(shown("quiet", 80)).toBe("");
+    for (const text of [shown("tty"), shown("auto", 80)]) {
+      expect(text).toContain("\x1b[");
+      expect(text).toEndWith("aaaaaaaaaaaa: Pull complete\n");
+    }
+  });
+});
+
+test("usesColour() heeds --color first, then NO_COLOR, CLICOLOR_FORCE, CLICOLOR, and the terminal", () => {
+  const pipe = () => testIo().stdout;
+  const terminal = () => testIo({ columns: 80 }).stdout;
+  const cases: [OutStream, Record<string, string>, boolean][] = [
+    [terminal(), {}, true],
+    [pipe(), {}, false],
+    [terminal(), { NO_COLOR: "1" }, false],
+    [terminal(), { NO_COLOR: "" }, true],
+    [pipe(), { CLICOLOR_FORCE: "1" }, true],
+    [pipe(), { CLICOLOR_FORCE: "0" }, false],
+    [pipe(), { CLICOLOR_FORCE: "1", NO_COLOR: "1" }, false],
+    [terminal(), { CLICOLOR: "0" }, false],
+    [terminal(), { TERM: "dumb" }, false],
+    [Object.assign(pipe(), { colour: "always" }), { NO_COLOR: "1" }, true],
+    [Object.assign(terminal(), { colour: "never" }), { CLICOLOR_FORCE: "1" }, false],
+    [Object.assign(terminal(), { colour: "auto" }), {}, true],
+  ];
+  for (const [stream, env, is] of cases) expect([env, usesColour(stream, env)]).toEqual([env, is]);
+});

@@ -73,6 +73,7 @@ describe("Template.execute()", () => {
     ['{{printf "%d %s" "x"}}', "%!d(string=x) %!s(MISSING)"],
     ['{{printf "%s" "a" 1}}', "a%!(EXTRA int=1)"],
     ['{{html "<a>"}} {{urlquery "a b&c"}}', "&lt;a&gt; a+b%26c"],
+    ['{{js "it\'s <b> & \\"x\\" = \\n"}}', 'it\\\'s \\u003Cb\\u003E \\u0026 \\"x\\" \\u003D \\u000A'],
     // comparison and logic
     [
       '{{eq .Count 1 2 3}} {{ne .Id "x"}} {{lt 1 2}} {{le 2 2}} {{gt 1 2}} {{ge 2 2}}',
@@ -160,6 +161,7 @@ describe("what cannot be executed", () => {
     ["{{.Id 1}}", "Id has arguments but cannot be invoked as function"],
     ["{{range .Id}}{{end}}", "range can't iterate over abc123"],
     ['{{join "x" ","}}', "expected []string; got string"],
+    ["{{call .Id}}", "error calling call: non-function of type string"],
   ];
   for (const [template, message] of cases) {
     test(`execute() fails for ${template}`, () => {

@@ -121,6 +121,22 @@ const escapes: Record<string, string> = {
   "'": "&#39;",
 };
 
+/** Text as it may stand between quotes of JavaScript. */
+function escapeJs(value: string): string {
+  return value.replace(/[\\'"]|[<>&=\p{C}\p{Zl}\p{Zp}]/gu, (char) =>
+    /[\\'"]/.test(char)
+      ? `\\${char}`
+      : [...char]
+          .map((each) => `\\u${(each.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`)
+          .join(""),
+  );
+}
+
+function call(run: Value, ...args: Value[]): Value {
+  if (typeof run !== "function") throw new Error(`non-function of type ${typeName(run)}`);
+  return run(...args);
+}
+
 /** Upper case at the start of each word, as docker's `title`. */
 function title(value: string): string {
   return value.replace(
@@ -158,6 +174,8 @@ export const standardFunctions: Functions = new Map<string, TemplateFunction>([
   ["printf", (format, ...args) => sprintf(text(format, "format"), args)],
   ["html", (...args) => sprint(...args).replace(/[<>&"']/g, (char) => escapes[char] ?? char)],
   ["urlquery", (...args) => encodeURIComponent(sprint(...args)).replaceAll("%20", "+")],
+  ["js", (...args) => escapeJs(sprint(...args))],
+  ["call", call],
   ["json", (value) => toJson(value)],
   ["join", join],
   ["split", ofStrings(2, (value, separator) => value.split(separator ?? ""))],
