@@ -21,6 +21,7 @@ import {
 } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
+import { staticAddon } from "./addon";
 import { throughFaces } from "./faces";
 
 const root = resolve(import.meta.dir, "..");
@@ -56,7 +57,9 @@ function inputsDigest(): string {
     "package-lock.json",
     "tsconfig.json",
     ".dev/build.ts",
+    ".dev/addon.ts",
     ".dev/faces.ts",
+    ".dev/summaries.ts",
     ".dev/words.ts",
     ".dev/addon.mk",
   ];
@@ -67,17 +70,6 @@ function inputsDigest(): string {
   }
   return hasher.update(String(isPlain)).digest("hex");
 }
-
-/** zstd-napi looks for its addon at run time; the bundler embeds only what it finds itself. */
-const staticAddon: Bun.BunPlugin = {
-  name: "static zstd-napi",
-  setup(build) {
-    build.onLoad({ filter: /zstd-napi\/binding\.js$/ }, () => ({
-      contents: "module.exports = require('./build/Release/binding.node')",
-      loader: "js",
-    }));
-  },
-};
 
 function make(): void {
   const result = Bun.spawnSync(

@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { summariesModule } from "./summaries";
 import { wordsOf } from "./words";
 
 const IMPORT = /^import (?!type )\{([^}]*)\} from "(\.[^"]*|node:[a-z]*)";$/gm;
@@ -144,10 +145,12 @@ export function throughFaces(source: string): Bun.BunPlugin {
     name: "through faces",
     setup(build) {
       const words = wordsOf(join(source, "cli"));
-      build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      build.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
         const text = readFileSync(path, "utf8");
         if (!path.startsWith(`${source}/`)) return { contents: text, loader: "ts" };
         if (path === join(source, "cli/words.ts")) return { contents: words.module, loader: "ts" };
+        if (path === join(source, "cli/summaries.ts"))
+          return { contents: await summariesModule(), loader: "ts" };
         const contents = words
           .numbered(path, text)
           .replace(IMPORT, (statement, names, specifier) =>

@@ -1,10 +1,11 @@
 /**
- * Writes completions/ and man/ from the command definitions; `--check` compares instead and fails when something differs.
+ * Writes completions/, man/ and the reference in README.md from the command definitions; `--check` compares instead and fails when something differs.
  *
  *   generate.ts [--check]
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { withReference } from "./reference";
 
 const root = resolve(import.meta.dir, "..");
 const isCheck = process.argv.includes("--check");
@@ -36,6 +37,11 @@ for (const [folder, wanted] of Object.entries(folders)) {
     else rmSync(join(path, name));
   }
 }
+const readme = join(root, "README.md");
+const written = readFileSync(readme, "utf8");
+const current = await withReference(written);
+if (written !== current && isCheck) say("README.md: its commands are not those of the command definitions");
+else if (written !== current) writeFileSync(readme, current);
 if (stale > 0) console.error("run: npm run generate");
 process.exit(stale > 0 ? 1 : 0);
 

@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "request.h"
@@ -181,8 +182,34 @@ static int read_payload(int fd, void *buf, size_t len)
 	return 0;
 }
 
+static const char *reporter; /* proa */
+
+void client_warns_by(const char *proa)
+{
+	reporter = proa;
+}
+
+/* FACTS: a JSON array. What is being started goes on whether or not this can be said. */
+static void report_warnings(const char *facts)
+{
+	pid_t pid = reporter && reporter[0] == '/' ? fork() : -1;
+
+	if (pid == 0) {
+		sigset_t none;
+
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		signal(SIGPIPE, SIG_DFL);
+		dup2(STDERR_FILENO, STDOUT_FILENO);
+		execl(reporter, reporter, "__report", "warning", facts, (char *)NULL);
+		_exit(127);
+	}
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 /*
- * Act on a frame of the relay other than output. Return: 1 after STARTED, 2 after EXIT with *STATUS, or -errno with
+ * Act on a frame of the relay other than output. Return: 0 after WARNINGS, 1 after STARTED, 2 after EXIT with *STATUS, or -errno with
  * ERR: the one reported, or a protocol that is broken.
  */
 static int take_control_frame(int fd, struct wire_input *in, const char *object, int *status, struct err *err)
@@ -198,6 +225,10 @@ static int take_control_frame(int fd, struct wire_input *in, const char *object,
 	switch (type) {
 	case WIRE_STARTED:
 		return 1;
+	case WIRE_WARNINGS:
+		payload[len] = '\0';
+		report_warnings((char *)payload);
+		return 0;
 	case WIRE_EXIT:
 		if (len != 4)
 			break;
@@ -217,11 +248,13 @@ int client_wait_started(const struct client_connection *connection, const char *
 	struct pollfd wait = { .fd = connection->data, .events = POLLIN };
 	int status, r;
 
-	while ((r = wire_read_header(connection->data, &in)) == 0)
-		poll(&wait, 1, -1);
-	if (r < 0)
-		return report_lost(object, err);
-	r = take_control_frame(connection->data, &in, object, &status, err);
+	do {
+		while ((r = wire_read_header(connection->data, &in)) == 0)
+			poll(&wait, 1, -1);
+		if (r < 0)
+			return report_lost(object, err);
+		r = take_control_frame(connection->data, &in, object, &status, err);
+	} while (r == 0);
 	return r < 0 ? r : 0;
 }
 
@@ -520,7 +553,7 @@ static int take_frames(struct foreground *front, struct err *err)
 			r = take_control_frame(front->relay.data, &front->in, object, &front->status, err);
 			if (r < 0 || r == 2)
 				return r;
-			if (!front->started)
+			if (r == 1 && !front->started)
 				begin(front);
 		}
 		if (r < 0)

@@ -47,6 +47,9 @@ void client_close(struct client_connection *connection);
 /* Keep signals back until client_run() handles them, from before the fork on, so that none is lost. BEFORE gets the old mask. */
 void client_block_signals(sigset_t *before);
 
+/* Warnings of the other side are put into words by `PROA __report warning FACTS`, before the process is seen to run; without this they are dropped. */
+void client_warns_by(const char *proa);
+
 /*
  * Wait until the process was executed. Return: 0, or -errno with ERR as the other side reported it.
  */

@@ -14,9 +14,11 @@
 
 #include "bundle.h"
 #include "caps.h"
+#include "cgroup.h"
 #include "foreign.h"
 #include "fuse.h"
 #include "idmapped.h"
+#include "lazyfs.h"
 #include "mount.h"
 #include "namespaces.h"
 #include "seal.h"
@@ -37,6 +39,7 @@ struct launch {
 	ino_t mark;                 /* of the process's mount namespace */
 	struct fuse fuse;
 	struct container_network *network; /* or NULL */
+	struct cgroup *cgroup;      /* that the stage is to be in before it hears GO, or NULL */
 	int netns;                  /* the container's, until its netlink socket has come, too */
 	const struct preserved *preserved; /* or NULL */
 	bool foreign;               /* another runtime sees to the mounts */
@@ -202,7 +205,16 @@ static void send_go(const struct launch *launch)
 	stage_send(launch->socket, &go, -1); /* a stage that failed meanwhile says so itself */
 }
 
-static int write_maps(const struct launch *launch, const struct bundle *bundle, struct err *err)
+/* The stage into its control group, once. */
+static int enter_cgroup(struct launch *launch, struct err *err)
+{
+	struct cgroup *cgroup = launch->cgroup;
+
+	launch->cgroup = NULL;
+	return cgroup_enter(cgroup, launch->pid, json_object_get(json_object_get(launch->bundle->config, "linux"), "resources"), err);
+}
+
+static int write_maps(struct launch *launch, const struct bundle *bundle, struct err *err)
 {
 	int r = userns_write_maps(launch->pid, &bundle->maps, err);
 
@@ -211,6 +223,8 @@ static int write_maps(const struct launch *launch, const struct bundle *bundle, 
 		return r;
 	}
 	r = launch->foreign ? 0 : idmapped_send(launch->socket, bundle, launch->pid, err);
+	if (r == 0)
+		r = enter_cgroup(launch, err);
 	if (r == 0)
 		send_go(launch);
 	return r;
@@ -246,7 +260,8 @@ static int launch_finish(struct launch *launch, const struct bundle *maps, const
 			launch->console = fd;
 			break;
 		case STAGE_FUSE:
-			r = fuse_start(&launch->fuse, rootfs, launch->pid, fd, err);
+			r = rootfs->driver == ROOTFS_OVERLAY ? lazyfs_start(rootfs, launch->pid, fd, &launch->fuse.pid, err)
+							     : fuse_start(&launch->fuse, rootfs, launch->pid, fd, err);
 			close(fd);
 			break;
 		case STAGE_CONNECTED:
@@ -322,7 +337,7 @@ int container_start(const struct container_request *request, struct container *o
 	struct launch launch = launch_init(bundle, request->seccomp_cache);
 	const int kept[] = { launch.cache, -1 };
 	struct namespaces namespaces;
-	bool direct;
+	bool direct, waits_for_maps;
 	int r;
 
 	*out = (struct container){ .pidfd = -1, .console_fd = -1, .userns_fd = -1, .ipc_fd = -1 };
@@ -336,17 +351,27 @@ int container_start(const struct container_request *request, struct container *o
 	launch.network = request->network;
 	launch.foreign = request->runtime != NULL;
 	launch.preserved = request->preserved;
-	if (r == 0)
-		r = launch_open(&launch, json_pack("{s:s,s:O,s:n,s:s*,s:i,s:i,s:s*,s:s,s:b,s:b,s:s*,s:o*}", "bundle", bundle->dir, "rootfs",
-			request->rootfs->json, "process", "seccompCache", request->seccomp_cache, "seccompFd", launch.cache,
-			"pidfd", -1, "runtime", request->runtime, "runDir", request->run_dir, "network", request->network != NULL,
-			"init", request->init, "initPath", request->init_path,
-			"preserveFds", preserve_list(request->preserved)), err);
 	/* With namespaces to be joined first, the stage does that, and forks. */
 	direct = namespaces.n_paths == 0 || request->runtime;
+	waits_for_maps = direct && (namespaces.fresh & CLONE_NEWUSER);
+	if (r == 0)
+		r = launch_open(&launch, json_pack("{s:s,s:O,s:n,s:s*,s:i,s:i,s:s*,s:s,s:b,s:i,s:b,s:s*,s:o*}", "bundle", bundle->dir, "rootfs",
+			request->rootfs->json, "process", "seccompCache", request->seccomp_cache, "seccompFd", launch.cache,
+			"pidfd", -1, "runtime", request->runtime, "runDir", request->run_dir, "network", request->network != NULL,
+			"cgroup", !request->cgroup ? STAGE_NO_CGROUP : waits_for_maps ? STAGE_CGROUP_WITH_MAPS : STAGE_CGROUP_FIRST,
+			"init", request->init, "initPath", request->init_path,
+			"preserveFds", preserve_list(request->preserved)), err);
 	if (r == 0)
 		r = launch_start(&launch, direct ? namespaces.fresh & STAGE_EARLY : 0,
 			bundle->terminal ? NULL : request->stdio, kept, err);
+	if (r == 0 && request->cgroup)
+		cgroup_ask(request->cgroup, launch.pid);
+	launch.cgroup = request->cgroup;
+	if (r == 0 && request->cgroup && !waits_for_maps) {
+		r = enter_cgroup(&launch, err);
+		if (r == 0)
+			send_go(&launch);
+	}
 	if (r == 0 && launch.network)
 		r = launch.network->begin(launch.network, err);
 	if (r == 0 && direct && (namespaces.fresh & CLONE_NEWUSER))
@@ -369,12 +394,21 @@ int container_start(const struct container_request *request, struct container *o
 	return r;
 }
 
+static bool find_cgroup(const char *run_dir, struct cgroup_place *place)
+{
+	autoclose int dir = run_dir ? open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	return cgroup_find(dir, place);
+}
+
 int container_join(const struct join_request *request, pid_t *pid, int *pidfd, int *console_fd, struct err *err)
 {
 	struct launch launch = launch_init(request->bundle, request->seccomp_cache);
 	const int kept[] = { request->pidfd, launch.cache, -1 };
 	bool terminal = json_is_true(json_object_get(request->process, "terminal"));
 	autofree char *runtime = request->run_dir ? foreign_runtime_of(request->run_dir) : NULL;
+	struct cgroup_place place;
+	const bool grouped = find_cgroup(request->run_dir, &place);
 	struct namespaces namespaces;
 	int r = namespaces_parse(request->bundle, &namespaces, err);
 
@@ -382,12 +416,19 @@ int container_join(const struct join_request *request, pid_t *pid, int *pidfd, i
 		launch.join_user = request->pidfd;
 	launch.preserved = request->preserved;
 	if (r == 0)
-		r = launch_open(&launch, json_pack("{s:s,s:n,s:O,s:s*,s:i,s:i,s:s*,s:s*,s:b,s:o*,s:b}", "bundle", request->bundle->dir, "rootfs", "process",
+		r = launch_open(&launch, json_pack("{s:s,s:n,s:O,s:s*,s:i,s:i,s:s*,s:s*,s:b,s:o*,s:b,s:i}", "bundle", request->bundle->dir, "rootfs", "process",
 		request->process, "seccompCache", request->seccomp_cache, "seccompFd", launch.cache, "pidfd",
 		request->pidfd, "runtime", runtime, "runDir", request->run_dir, "network", 0,
-		"preserveFds", preserve_list(request->preserved), "keepsOrphans", request->keeps_orphans), err);
+		"preserveFds", preserve_list(request->preserved), "keepsOrphans", request->keeps_orphans, "cgroup",
+		grouped ? STAGE_CGROUP_FIRST : STAGE_NO_CGROUP), err);
 	if (r == 0)
 		r = launch_start(&launch, 0, terminal ? NULL : request->stdio, kept, err);
+	if (r == 0 && grouped) {
+		r = cgroup_join(&place, launch.pid, request->pid, err);
+		if (r == 0)
+			send_go(&launch);
+	}
+	cgroup_place_free(&place);
 	if (r == 0)
 		r = launch_finish(&launch, NULL, NULL, err);
 	if (r < 0) {

@@ -14,6 +14,7 @@
 
 struct bundle;  /* bundle.h: config.json parsed and checked */
 struct rootfs;  /* mount.h: ROOTFS of the request */
+struct cgroup;  /* cgroup.h */
 
 /* Who connects a container's new network namespace, while the container goes on being made. Each returns 0, or -errno with ERR: it is not started then. */
 struct container_network {
@@ -35,6 +36,7 @@ struct container_request {
 	bool init;                 /* an init is to be its first process (initial.h) */
 	const char *init_path;     /* NULL: ours */
 	const struct preserved *preserved; /* descriptors of ours that the process gets */
+	struct cgroup *cgroup;     /* NULL: it stays in the control group that we are in */
 	struct container_network *network; /* NULL: it stays as it was made, with loopback only */
 	int stdio[3];              /* the process's 0, 1, 2; ignored with a terminal */
 };
@@ -64,7 +66,7 @@ struct join_request {
 	const struct bundle *bundle; /* for seccomp and the namespaces to join */
 	json_t *process;             /* runtime spec's process */
 	const char *seccomp_cache;
-	const char *run_dir;         /* tells whether another runtime has started the container */
+	const char *run_dir;         /* tells whether another runtime has started the container, and which control group it has */
 	int stdio[3];                /* ignored with process.terminal */
 	const struct preserved *preserved; /* descriptors that it gets as well; NULL: none */
 	bool keeps_orphans;          /* what it forks is below it as long as it lives, to be found (family.h) */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bundle.h"
+#include "cgroup.h"
 #include "client.h"
 #include "container.h"
 #include "live.h"
@@ -71,13 +72,6 @@ static int not_running(const char *run_dir, struct err *err)
 	return err_setf(err, 0, "execute in container", run_dir, "it is not running");
 }
 
-static bool is_paused(const char *run_dir)
-{
-	autoclose int dir = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return dir >= 0 && live_is_paused(dir);
-}
-
 /* Find the container's first process. */
 static int find_container(const struct exec *exec, struct join_request *join, struct err *err)
 {
@@ -118,8 +112,16 @@ static int start(const struct exec *exec, struct join_request *join, struct rela
  */
 static void stop_if_paused(const char *run_dir, pid_t pid)
 {
-	if (is_paused(run_dir))
+	autoclose int dir = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct cgroup_place place;
+
+	if (dir < 0 || !live_is_paused(dir))
+		return;
+	/* Where there is a freezer, it is in there already, and nobody would send it SIGCONT. */
+	cgroup_find(dir, &place);
+	if (!place.path && !json_object_get(place.paths, "freezer"))
 		kill(pid, SIGSTOP);
+	cgroup_place_free(&place);
 }
 
 /* R's life. Takes REQUEST and BUNDLE. */

@@ -35,6 +35,9 @@ static json_t *derive(const struct foreign *foreign)
 	}
 	json_object_del(linux_config, "uidMappings");
 	json_object_del(linux_config, "gidMappings");
+	/* The runtime is in the container's control group already, and that has its limits. */
+	json_object_del(linux_config, "cgroupsPath");
+	json_object_del(linux_config, "resources");
 	/* Runtimes refuse versions that are newer than they are. All that we write is in the first one, or is ignored. */
 	json_object_set_new(config, "ociVersion", json_string("1.0.2"));
 	json_object_set_new(json_object_get(config, "root"), "path", json_string(bundle->root));

@@ -33,6 +33,7 @@ static const struct verb {
 	{ "unshare", verb_unshare, true, false },
 	{ "netd", verb_netd, true, false },
 	{ "layer-apply", verb_layer_apply, false, false },
+	{ "layer-share", verb_layer_share, false, false },
 	{ "remove-tree", verb_remove_tree, false, false },
 	{ "copy-tree", verb_copy_tree, false, false },
 	{ "features", verb_features, false, false },

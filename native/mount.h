@@ -23,6 +23,7 @@ struct rootfs {
 	const char **data; /* layers that hold only the data of files of LOWER (overlay: data-only layers); owned; may be NULL */
 	size_t n_data;
 	const char *upper, *work; /* NULL with tmpfs */
+	const char *lazy_directory, *lazy_layers, *lazy_socket; /* layers may be missing: lazyfs.h; else NULL */
 	const char *program;      /* fuse-overlayfs */
 	const char *path;         /* plain */
 	bool is_volatile, tmpfs;

@@ -174,6 +174,11 @@ void netclient_heed(struct netclient *client, int control)
 	client->client_fd = control;
 }
 
+void netclient_bus(struct netclient *client, const char *bus)
+{
+	client->place.bus = bus ? xstrdup(bus) : NULL;
+}
+
 void netclient_keep_ports(struct netclient *client)
 {
 	client->keeps_ports = true;
@@ -192,6 +197,7 @@ void netclient_free(struct netclient *client)
 	free(client->place.socket);
 	free(client->place.lock);
 	free(client->place.resolv_conf);
+	free(client->place.bus);
 	free(client->place.containers);
 	free(client->deny);
 	free(client->plan);
@@ -233,8 +239,7 @@ static int attach(struct container_network *hooks, int netns, int netlink, struc
 	return is_gone(r) ? 0 : outcome(client, r);
 }
 
-/* What the client has said in the meantime stays for the relay to read. Return: 128 + the signal that ends the start, 0 for none, -1: it is gone. */
-static int interruption(int control)
+int netclient_interruption(int control)
 {
 	unsigned char said[16 * (WIRE_HEADER_BYTES + WIRE_CONTROL_BYTES)];
 	struct pollfd look = { .fd = control, .events = POLLIN };
@@ -261,7 +266,7 @@ static int await_ready(const struct netclient *client, struct err *err)
 
 	for (;;) {
 		struct pollfd slots[] = { { .fd = client->connection, .events = POLLIN }, { .fd = heard ? -1 : client->client_fd, .events = POLLIN } };
-		const int end = interruption(client->client_fd);
+		const int end = netclient_interruption(client->client_fd);
 		const int64_t left = until - monotonic_ms();
 
 		if (end != 0) {

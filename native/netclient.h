@@ -38,6 +38,12 @@ void netclient_free(struct netclient *client);
  */
 void netclient_heed(struct netclient *client, int control);
 
+/* Whether the client at the other end of CONTROL wants the start to end. Return: 128 + the signal that it has sent, -1: it is gone, 0. What it has said stays to be read. */
+int netclient_interruption(int control);
+
+/* A netd that is started here gets a scope of its own from the systemd at BUS (NULL: it stays in the control group that we are in). */
+void netclient_bus(struct netclient *client, const char *bus);
+
 /* The container was connected before: the host ports that it had then are taken again where the plan leaves the choice. */
 void netclient_keep_ports(struct netclient *client);
 

@@ -104,8 +104,8 @@ static void __attribute__((noreturn)) become_netd(int request, int listener, int
 static int spawn_netd(const struct netreach_place *place, int listener, int lock, int netns, struct err *err)
 {
 	autoclose int request = memfd_create("request", MFD_CLOEXEC);
-	json_t *json = json_pack("{s:s,s:i,s:i,s:o,s:s}", "socket", place->socket, "listenFd", 4, "lockFd", 5, "netns",
-				 netns < 0 ? json_null() : json_integer(6), "resolvConf", place->resolv_conf);
+	json_t *json = json_pack("{s:s,s:i,s:i,s:o,s:s,s:s*}", "socket", place->socket, "listenFd", 4, "lockFd", 5, "netns",
+				 netns < 0 ? json_null() : json_integer(6), "resolvConf", place->resolv_conf, "bus", place->bus);
 	autofree char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	int r = !text ? -ENOMEM : request < 0 ? -errno : write_all(request, text, strlen(text));
 	pid_t pid;

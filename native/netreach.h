@@ -12,6 +12,7 @@
 /* Where netd is, or is to be, and what it is started with. */
 struct netreach_place {
 	char *socket, *lock, *resolv_conf;
+	char *bus;        /* of the systemd whose scopes containers are in: netd, which outlives them, gets one of its own; NULL: none */
 	char *containers; /* the directory of the run directories */
 	const char *own;  /* name of our own in it: not asked for N */
 };

@@ -43,12 +43,14 @@ json_t *preserve_list(const struct preserved *preserved)
 
 void preserve_on_exec(const struct preserved *preserved, bool keep)
 {
-	for (size_t i = 0; i < preserved->n; i++)
+	for (size_t i = 0; preserved && i < preserved->n; i++)
 		fcntl(preserved->fds[i], F_SETFD, keep ? 0 : FD_CLOEXEC);
 }
 
 void preserve_close(struct preserved *preserved)
 {
+	if (!preserved)
+		return;
 	for (size_t i = 0; i < preserved->n; i++)
 		close(preserved->fds[i]);
 	free(preserved->fds);

@@ -22,10 +22,10 @@ int preserve_parse(json_t *list, struct preserved *out, struct err *err);
 /* As a list for preserve_parse(); NULL where there are none. */
 json_t *preserve_list(const struct preserved *preserved);
 
-/* Whether they are closed when a program is executed. */
+/* Whether they are closed when a program is executed. NULL: none. */
 void preserve_on_exec(const struct preserved *preserved, bool keep);
 
-/* Close and forget them: the container has its own. */
+/* Close and forget them: the container has its own. NULL: none. */
 void preserve_close(struct preserved *preserved);
 
 /* Close every descriptor above 2 but those of PRESERVED (may be NULL) and the N in MORE; negative ones there count as none. Return: 0 or -errno. */

@@ -615,6 +615,13 @@ static int wait_status(struct relay *relay, int *signal_number)
 	return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 }
 
+void relay_warn(struct relay *relay, const char *facts)
+{
+	for (struct client *client = relay->clients; client; client = client->next)
+		if (wire_send(client->fd, &client->out, WIRE_WARNINGS, facts, strlen(facts)) < 0)
+			stop_output(client);
+}
+
 void relay_started(struct relay *relay)
 {
 	relay->started = true;

@@ -66,6 +66,9 @@ void relay_listen(struct relay *relay, int listen_fd);
 /* Add a client on SOCKET, which becomes the relay's. WANTS: flags as those of ATTACH, 0 until it sends them. */
 void relay_add_client(struct relay *relay, int socket, unsigned wants);
 
+/* Tell every client of before relay_started() what is done without: FACTS, a JSON array of them. */
+void relay_warn(struct relay *relay, const char *facts);
+
 /* Tell every client that the process was executed. */
 void relay_started(struct relay *relay);
 

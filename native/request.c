@@ -84,7 +84,7 @@ static int mapping_lines(json_t *array, const char *what, struct id_map **out, s
 
 		if (json_unpack_ex(line, &why, 0, "{s:I,s:I,s:I!}", "containerID", &inside, "hostID", &outside, "size", &size) < 0)
 			return err_setf(err, 0, "read id map", what, "%s", why.text);
-		if (inside < 0 || outside < 0 || size < 1 || inside + size > UINT32_MAX || outside + size > UINT32_MAX)
+		if (inside < 0 || outside < 0 || size < 1 || size > UINT32_MAX || inside > UINT32_MAX - size || outside > UINT32_MAX - size)
 			return err_setf(err, 0, "read id map", what, "line %zu is out of range", i + 1);
 		(*out)[i] = (struct id_map){ (uint32_t)inside, (uint32_t)outside, (uint32_t)size };
 	}

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "forest.h"
+#include "lazyfs.h"
 #include "mount_internal.h"
 #include "util.h"
 
@@ -18,6 +19,7 @@
 static int read_overlay(json_t *object, struct rootfs *rootfs, json_t **lower, json_t **data, struct err *err)
 {
 	const char *driver;
+	json_t *lazy = NULL;
 	int is_volatile = 0, tmpfs = 0, r;
 
 	if (rootfs->driver == ROOTFS_FUSE_OVERLAYFS)
@@ -26,8 +28,13 @@ static int read_overlay(json_t *object, struct rootfs *rootfs, json_t **lower, j
 	else if (json_object_get(object, "tmpfs"))
 		r = request_unpack(object, err, "rootfs", "{s:s,s:o,s:b!}", "driver", &driver, "lower", lower, "tmpfs", &tmpfs);
 	else
-		r = request_unpack(object, err, "rootfs", "{s:s,s:o,s:s,s:s,s:b,s?o!}", "driver", &driver, "lower", lower,
-			"upper", &rootfs->upper, "work", &rootfs->work, "volatile", &is_volatile, "data", data);
+		r = request_unpack(object, err, "rootfs", "{s:s,s:o,s:s,s:s,s:b,s?o,s?o!}", "driver", &driver, "lower", lower,
+			"upper", &rootfs->upper, "work", &rootfs->work, "volatile", &is_volatile, "data", data, "lazy", &lazy);
+	if (r == 0 && lazy)
+		r = request_unpack(lazy, err, "rootfs.lazy", "{s:s,s:s,s:s!}", "directory", &rootfs->lazy_directory, "layers",
+			&rootfs->lazy_layers, "socket", &rootfs->lazy_socket);
+	if (r == 0 && lazy && rootfs->lazy_directory[0] != '/')
+		return err_setf(err, 0, "read request", "rootfs.lazy", "not an absolute path");
 	rootfs->tmpfs = tmpfs;
 	rootfs->is_volatile = is_volatile;
 	if (r == 0 && !tmpfs && !rootfs->upper)
@@ -273,6 +280,8 @@ int rootfs_open(const struct rootfs *rootfs, const char *target, struct rootfs_p
 	place->target = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (place->target < 0)
 		return err_set(err, errno, "open directory", target);
+	if (lazyfs_is_needed(rootfs)) /* what it is made of is still to be mounted */
+		return 0;
 	if (rootfs->driver == ROOTFS_OVERLAY && !rootfs->tmpfs) {
 		place->source = overlay_configure(&overlay, err);
 		return place->source < 0 && place->source != -EOPNOTSUPP ? place->source : 0;
@@ -339,7 +348,9 @@ static int place_overlay(const struct rootfs *rootfs, const struct rootfs_place 
 
 	if (fd >= 0)
 		return attach(fd, place, err);
-	if (fd == -EIO && overlay.is_volatile) {
+	if (rootfs->lazy_directory) {
+		r = mount_overlay(&overlay, place->path, err);
+	} else if (fd == -EIO && overlay.is_volatile) {
 		/* Refused as long as the file system remembers a failed write (a disk that was full): durable works. */
 		overlay.is_volatile = false;
 		r = mount_overlay(&overlay, place->path, err);

@@ -30,7 +30,8 @@ struct run {
 	json_t *network, *usernet;            /* null: not by netd, not by another program */
 	struct journal *journal;              /* NULL: no events are written */
 	json_t *health;                       /* NULL or null: nothing is checked */
-	struct preserved *preserved;          /* owned: the caller's descriptors for the first life */
+	json_t *cgroup;                       /* NULL or null: it has no control group of its own */
+	struct preserved *preserved;          /* owned: the caller's descriptors for the first life; NULL: none */
 	const char *pid_file, *supervisor_pid_file; /* NULL for none */
 	const char *notify_socket;            /* of the service manager; NULL for none */
 	bool notify_ready;                    /* the service is ready when the container has started */

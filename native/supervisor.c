@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bundle.h"
+#include "cgroup.h"
 #include "client.h"
 #include "container.h"
 #include "health.h"
@@ -67,6 +68,7 @@ struct supervised {
 	struct life life;
 	struct orphan orphan;
 	struct health *health;      /* or NULL */
+	struct cgroup *cgroup;      /* or NULL */
 	struct pause pause;
 	struct afterwards after;
 	struct record record;       /* of the last end */
@@ -90,6 +92,8 @@ static void let_go(struct supervised *it)
 {
 	health_end(it->health);
 	pause_end(&it->pause, it->relay);
+	cgroup_end(it->cgroup, it->container.userns_fd);
+	it->live.cgroup = NULL;
 	relay_remove_guest(it->relay, &it->compressor);
 	if (it->log)
 		it->record.lost += log_close(it->log);
@@ -131,18 +135,22 @@ static int start(const struct run *run, const struct bundle *bundle, int control
 {
 	struct container_request request = { .bundle = bundle, .runtime = run->runtime, .seccomp_cache = run->seccomp_cache,
 					     .run_dir = run->run_dir, .init = run->init, .init_path = run->init_path,
-					     .preserved = run->preserved };
+					     .preserved = run->preserved, .cgroup = it->cgroup };
 	const struct health_place health = { .id = run->id, .bundle = run->bundle, .run_dir = run->run_dir,
 					     .seccomp_cache = run->seccomp_cache, .journal = it->after.journal };
 	struct relay_stdio stdio = { { -1, -1, -1 } };
 	struct rootfs *rootfs = NULL;
 	int listen_fd = -1;
-	int r = rootfs_parse(run->rootfs, &rootfs, err);
+	int r;
 
+	cgroup_begin(it->cgroup, control);
+	r = rootfs_parse(run->rootfs, &rootfs, err);
 	request.rootfs = rootfs;
 	session_forget(run->run_dir);
 	if (r == 0 && run->network)
 		r = netclient_parse(run->network, run->run_dir, run->lock_fd, &it->network, err);
+	if (it->network)
+		netclient_bus(it->network, json_string_value(json_object_get(run->cgroup, "bus")));
 	if (it->network && control >= 0)
 		netclient_heed(it->network, control);
 	else if (it->network)
@@ -168,14 +176,17 @@ static int start(const struct run *run, const struct bundle *bundle, int control
 	memcpy(request.stdio, stdio.fd, sizeof(request.stdio));
 	if (r == 0)
 		r = container_start(&request, &it->container, err);
+	if (r < 0)
+		cgroup_explain(it->cgroup, err);
 	preserve_close(run->preserved); /* they are the container's alone: who waits for their end is to see it */
 	relay_stdio_close(&stdio);
 	if (r == 0) {
 		it->live.pid = it->container.pid;
+		it->live.cgroup = cgroup_state(it->cgroup);
 		it->live.started_ms = now_ms();
 		it->live.restarting = it->live.paused = false;
 		it->live.restart_count = it->life.restarts;
-		pause_begin(&it->pause, it->relay, bundle, &it->live, it->container.pidfd, it->health);
+		pause_begin(&it->pause, it->relay, bundle, &it->live, it->container.pidfd, it->health, it->cgroup);
 		health_begin(it->health, it->relay, &it->live, &it->life, it->container.pid, it->container.pidfd);
 		r = live_write(&it->live, err);
 		if (r == 0)
@@ -201,6 +212,15 @@ static void compressor_ended(struct relay_guest *guest)
 	log_reap(it->log);
 }
 
+/* To who starts the container: those who come later have nothing to do with it. */
+static void warn_of_cgroup(struct supervised *it)
+{
+	autofree char *facts = cgroup_warnings(it->cgroup);
+
+	if (facts && it->record.started_ms == 0)
+		relay_warn(it->relay, facts);
+}
+
 /* The process was executed: everything is at work before the clients are told. */
 static void begin_life(struct supervised *it, const struct run *run)
 {
@@ -218,6 +238,8 @@ static void begin_life(struct supervised *it, const struct run *run)
 	if (it->network)
 		journal_write_networks(it->after.journal, "connect");
 	journal_write(it->after.journal, "container", "start", (char *)NULL);
+	cgroup_watch(it->cgroup, it->relay, it->after.journal);
+	warn_of_cgroup(it);
 	relay_started(it->relay);
 	notify_manager(run->notify_socket, run->notify_ready);
 	it->record.started_ms = it->live.started_ms;
@@ -244,6 +266,7 @@ static int64_t live_through(struct supervised *it)
 	const int64_t since_ms = monotonic_ms();
 	int status = relay_run(it->relay, &it->record.signal_number);
 
+	it->record.oom_killed = cgroup_end(it->cgroup, it->container.userns_fd);
 	leftover_kill(it->container.mark, it->container.userns_fd);
 	it->record.status = life_ended(&it->life, status);
 	it->record.finished_ms = now_ms();
@@ -339,10 +362,12 @@ static void __attribute__((noreturn)) supervise(json_t *request, const struct ru
 	it.live = (struct live){ .run_dir_fd = run->lock_fd, .id = xstrdup(run->id), .bundle = xstrdup(run->bundle) };
 	it.record.live = &it.live;
 	life_init(&it.life, &run->life);
+	it.container.userns_fd = -1;
 	relay_add_client(it.relay, first->control, 0);
 	relay_add_client(it.relay, first->data, run->attached ? client_wants(&run->attach) : 0);
 
-	if (start(run, bundle, first->control, &it, &err) < 0) {
+	if (cgroup_parse(run->cgroup, run->id, &it.cgroup, &err) < 0 || start(run, bundle, first->control, &it, &err) < 0) {
+		cgroup_leave(it.cgroup);
 		record_failure(&it.after, &err);
 		relay_unlisten(it.relay);
 		relay_finish(it.relay, 0, &err);
@@ -351,6 +376,7 @@ static void __attribute__((noreturn)) supervise(json_t *request, const struct ru
 	life_handle_signals();
 	title_set("proa-supervise", run->id); /* before anyone is told: who looks then finds it by its id */
 	orphan_watch(&it.orphan, run->lock_fd, &it.life);
+	it.life.cgroup = it.cgroup;
 	begin_life(&it, run);
 	record_reserve(&it.after);
 	it.after.maps = NULL;
@@ -359,6 +385,7 @@ static void __attribute__((noreturn)) supervise(json_t *request, const struct ru
 	malloc_trim(0);
 
 	live(&it);
+	cgroup_leave(it.cgroup);
 	record_settle(&it.after, &it.record);
 	while (it.container.pid > 0 && waitpid(it.container.pid, NULL, 0) < 0 && errno == EINTR)
 		; /* not before the lock is free: until then its pid must not become another's */
@@ -375,8 +402,11 @@ static int follow(const struct run *run, const struct client_connection *connect
 	int r = run->attached ? client_run(&run->attach, connection, &err)
 			      : client_wait_started(connection, run->id, &err);
 
-	if (r < 0)
+	if (r < 0) {
+		if (json_array_size(run->remove) == 0)
+			setenv("PROA_STAYS", run->id, 1); /* who puts it into words can say where to look */
 		return report_failure(run->proa, "run", &err);
+	}
 	if (run->print_id && dprintf(STDOUT_FILENO, "%s\n", run->id) < 0)
 		return 125; /* as a shell's echo into a full disk: the container runs, but the caller was not told */
 	return r;
@@ -402,6 +432,7 @@ int verb_run(json_t *request)
 
 	if (run_parse(request, &run, &err) < 0)
 		return report_failure(run.proa, "run", &err);
+	client_warns_by(run.proa);
 	fcntl(run.lock_fd, F_SETFD, FD_CLOEXEC);
 	preserve_on_exec(run.preserved, false);
 	if (bundle_load(run.bundle, &bundle, &err) < 0)

@@ -12,6 +12,7 @@ int verb_attach(json_t *request);      /* attach.c */
 int verb_logs(json_t *request);        /* logs.c */
 int verb_exec(json_t *request);        /* exec.c */
 int verb_layer_apply(json_t *request); /* layer.c */
+int verb_layer_share(json_t *request); /* share.c */
 int verb_remove_tree(json_t *request); /* tree.c */
 int verb_copy_tree(json_t *request);   /* tree.c */
 int verb_features(json_t *request);    /* features.c */

@@ -108,6 +108,29 @@ export function reasonOf(why: unknown): string {
   return String(why);
 }
 
+/** What --log-level can ask to be told besides warnings. */
+export type TraceLevel = "trace" | "debug" | "info";
+
+/**
+ * Who hears of the work as it is done: nobody, but where --log-level asks for it. It stands in this module because every part of the executable has it
+ * loaded already.
+ */
+export const tracing: {
+  hear?: (level: TraceLevel, text: string) => void;
+  /** The command that this process carries out, as it was typed: "proa run". */
+  command?: string;
+  /** Whether errors are shown with their stacks. */
+  isDebugged?: boolean;
+} = {};
+
+/** Something begins that takes time. The function that is returned tells how it ended; undefined where nobody listens. */
+export function begun(level: TraceLevel, what: string): ((how: string) => void) | undefined {
+  const { hear } = tracing;
+  if (hear === undefined) return undefined;
+  const startMs = performance.now();
+  return (how) => hear(level, `${what}: ${how} (${(performance.now() - startMs).toFixed(1)} ms)`);
+}
+
 /** Is what was asked for not there? */
 export function isNotFound(error: unknown): boolean {
   return error instanceof EngineError && error.code === "not-found";

@@ -1,4 +1,18 @@
-import { runCommandLine } from "./cli/dispatch";
-import { processIo } from "./cli/io";
+import { versionLine } from "./cli/_version";
 
-runCommandLine(process.argv.slice(2), processIo()).then((status) => process.exit(status));
+const argv = process.argv.slice(2);
+
+/** Scripts ask for the version again and again: nothing else is loaded for that. Where it cannot be written the usual way says so. */
+async function toldVersion(): Promise<boolean> {
+  try {
+    const out = Bun.stdout.writer();
+    out.write(`${versionLine}\n`);
+    await out.flush();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const isVersion = argv.length === 1 && (argv[0] === "--version" || argv[0] === "-v");
+process.exit(isVersion && (await toldVersion()) ? 0 : await (await import("./cli/start")).start(argv));

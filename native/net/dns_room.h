@@ -39,7 +39,7 @@ struct dns_connection;
 /* A network's gateway address. */
 struct dns_listener {
 	struct watch udp, tcp;
-	struct timer pause;    /* TCP is not accepted until then: descriptors had run out */
+	struct timer pause;    /* TCP is not accepted until then: descriptors had run out; or nothing is, until the names are known again */
 	struct network *network;
 	struct address gateway;
 };
@@ -81,6 +81,7 @@ struct dns_network {
 };
 
 struct names_room {
+	int64_t opens_ms;                /* of the monotonic clock: nothing is answered before */
 	struct resolv_file resolv;
 	struct address host4, host6;     /* the host, as containers see it */
 	size_t n_lookups, n_sockets, n_connections, reply_bytes;

@@ -433,7 +433,10 @@ static void tcp_ready(struct netd *netd, struct watch *watch, uint32_t events)
 
 static void pause_over(struct netd *netd, struct timer *timer)
 {
-	loop_change(netd, &container_of(timer, struct dns_listener, pause)->tcp, EPOLLIN);
+	struct dns_listener *listener = container_of(timer, struct dns_listener, pause);
+
+	loop_change(netd, &listener->udp, EPOLLIN);
+	loop_change(netd, &listener->tcp, EPOLLIN);
 }
 
 /* ---- listeners and askers ---- */
@@ -473,6 +476,12 @@ int dns_listen(struct netd *netd, struct network *network, struct dns_listener *
 	status = open_one(netd, gateway, SOCK_DGRAM, &listener->udp);
 	if (status == 0)
 		status = open_one(netd, gateway, SOCK_STREAM, &listener->tcp);
+	/* Who asks too early would be told that a name is unknown whose container is about to come back: questions wait in the sockets. */
+	if (status == 0 && netd->names->opens_ms > monotonic_ms()) {
+		loop_change(netd, &listener->udp, 0);
+		loop_change(netd, &listener->tcp, 0);
+		timer_set(netd, &listener->pause, (unsigned)(netd->names->opens_ms - monotonic_ms()));
+	}
 	if (status < 0) {
 		char text[INET6_ADDRSTRLEN];
 

@@ -10,6 +10,8 @@
 #include "dns_room.h"
 #include "policy.h"
 
+#define GRACE_MS 150 /* after a netd that was killed: the containers of fifty supervisors are known again by then */
+
 /* ---- the host, as containers see it ---- */
 
 static const char *const host_names[] = {
@@ -281,6 +283,8 @@ int names_begin(struct netd *netd, struct err *err)
 {
 	(void)err;
 	netd->names = xcalloc(1, sizeof(*netd->names));
+	if (netd->succeeds)
+		netd->names->opens_ms = monotonic_ms() + GRACE_MS;
 	address_parse(POLICY_HOST4, &netd->names->host4);
 	address_parse(POLICY_HOST6, &netd->names->host6);
 	return 0;

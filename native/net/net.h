@@ -241,6 +241,7 @@ struct netd {
 	const char *resolv_conf;                   /* the host's */
 	struct range *denied;                      /* the configuration's: no container may go there; changes with each attach */
 	size_t n_denied;
+	bool succeeds;                             /* N was there already: containers are in it that have not told us of themselves yet */
 };
 
 int outward_begin(struct netd *netd, struct err *err);   /* listening sockets; sets tproxy_tcp_port */

@@ -9,11 +9,17 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "../bus.h"
 #include "../request.h"
 #include "../title.h"
 #include "../util.h"
@@ -40,6 +46,8 @@ struct connection {
 struct server {
 	struct netd netd;
 	struct watch listener, signals;
+	struct watch name;     /* tells when the socket's name goes */
+	struct stat named;     /* what the name stood for in the beginning */
 	struct timer linger, pause;
 	struct connection *connections;
 	size_t n_connections;
@@ -522,6 +530,34 @@ static void signalled(struct netd *netd, struct watch *watch, uint32_t events)
 	flock(server->lock_fd, LOCK_UN);
 }
 
+/*
+ * Somebody has removed the runtime directory. Nobody would find us, and the next netd could not take the queue of N, which only one can have: so
+ * we leave, and the supervisors bring our containers to it.
+ */
+static void name_ready(struct netd *netd, struct watch *watch, uint32_t events)
+{
+	struct server *server = container_of(watch, struct server, name);
+	char rest[1024];
+	struct stat now;
+
+	(void)events;
+	while (read(watch->fd, rest, sizeof(rest)) > 0)
+		;
+	if (server->leaving || (stat(server->socket_path, &now) == 0 && now.st_ino == server->named.st_ino && now.st_dev == server->named.st_dev))
+		return;
+	server->leaving = true; /* what stands at the name now is another's */
+	loop_stop(netd);
+}
+
+/* Without it all works but this. */
+static void watch_name(struct server *server)
+{
+	server->name = (struct watch){ .fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), .ready = name_ready };
+	if (server->name.fd >= 0 && stat(server->socket_path, &server->named) == 0 &&
+	    inotify_add_watch(server->name.fd, server->socket_path, IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF) >= 0)
+		loop_watch(&server->netd, &server->name, EPOLLIN);
+}
+
 /* ---- the beginning ---- */
 
 static int begin_rooms(struct netd *netd, struct err *err)
@@ -592,6 +628,8 @@ static int serve(struct server *server, int netns, struct err *err)
 	}
 	if (r < 0)
 		return r;
+	watch_name(server);
+	netd->succeeds = netns >= 0;
 	if (netd->factory && factory_ready(netd, &server->unfit) == 0)
 		begin_rooms(netd, &server->unfit);
 	server->linger.expired = lingered;
@@ -618,18 +656,44 @@ static void refuse_all(const struct server *server, const struct err *err)
 	}
 }
 
+/*
+ * Out of the scope of the container that we were started for, which is to end with that. By a process that waits for the answer in our
+ * place and is nobody's child; where it gets none we stay.
+ */
+static void leave_scope(const char *path)
+{
+	const pid_t netd = getpid(), pid = fork();
+
+	if (pid == 0 && fork() == 0) {
+		autofree char *name = xasprintf("proa-netd-%d.scope", (int)netd);
+		const struct bus_scope scope = { .name = name, .slice = "", .description = "networks of containers", .pids = &netd, .n_pids = 1 };
+		struct bus *bus;
+
+		syscall(SYS_close_range, 3, ~0U, 0);
+		_exit(bus_open(path, &bus, NULL) < 0 || bus_start_scope(bus, &scope, NULL) < 0 || bus_await_scope(bus, name, NULL) < 0);
+	}
+	if (pid == 0)
+		_exit(0);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 int verb_netd(json_t *request)
 {
 	struct server server = { .lock_fd = -1 };
 	json_t *netns_value;
 	struct err err = { 0 };
 	int lock_fd, netns = -1;
-	int r = request_unpack(request, &err, "netd", "{s:s,s:i,s:i,s:o,s:s!}", "socket", &server.socket_path, "listenFd",
-			       &server.listener.fd, "lockFd", &lock_fd, "netns", &netns_value, "resolvConf", &server.netd.resolv_conf);
+	const char *bus = NULL;
+	int r = request_unpack(request, &err, "netd", "{s:s,s:i,s:i,s:o,s:s,s?s!}", "socket", &server.socket_path, "listenFd",
+			       &server.listener.fd, "lockFd", &lock_fd, "netns", &netns_value, "resolvConf", &server.netd.resolv_conf,
+			       "bus", &bus);
 
 	title_set("proa-netd", "");
 	prctl(PR_SET_NAME, "proa-netd");
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (r == 0 && bus)
+		leave_scope(bus);
 	set_limits();
 	if (r == 0) {
 		autofree char *path = xasprintf("/proc/self/fd/%d", lock_fd);

@@ -9,11 +9,12 @@ export const rowFlags = {
   format: {
     type: "string",
     valueHint: "FORMAT",
-    value: { suggest: ["json", "table"] },
+    value: "row-format",
     description: "json, table, or a Go template",
   },
   "no-trunc": { type: "boolean", description: "Do not shorten" },
   quiet: { type: "boolean", alias: "q", description: "Only ids" },
+  noheading: { type: "boolean", description: "No titles over the columns" },
 } as const satisfies Args;
 
 /** `--filter KEY=VALUE`, repeatable. */
@@ -23,7 +24,7 @@ export function filterFlag(keys: readonly string[], things: string) {
     alias: "f",
     multiple: true,
     valueHint: "KEY=VALUE",
-    value: { suggest: keys.map((key) => `${key}=`) },
+    value: { filter: keys },
     description: `Only ${things} that match`,
     details: `Keys: ${keys.join(", ")}.`,
   } as const satisfies StringArg;
@@ -35,7 +36,7 @@ export const documentFlags = {
     type: "string",
     alias: "f",
     valueHint: "FORMAT",
-    value: { suggest: ["json"] },
+    value: "format",
     description: "json, or a Go template",
   },
 } as const satisfies Args;

@@ -11,6 +11,11 @@ export type App = {
   context: Context;
 };
 
+/** Levels that warnings are below. */
+function isSilent(level: Globals["logLevel"]): boolean {
+  return level === "error" || level === "fatal" || level === "panic";
+}
+
 /** The app of a real process. */
 export function createApp(io: Io, globals: Globals): App {
   let context: Context | undefined;
@@ -23,7 +28,10 @@ export function createApp(io: Io, globals: Globals): App {
         env: io.env,
         config: globals.config,
         storageDriver: globals.storageDriver,
-        warn: (message) => io.stderr.write(`Warning: ${message}\n`),
+        cgroupManager: globals.cgroupManager,
+        warn: (message) => {
+          if (!isSilent(globals.logLevel)) io.stderr.write(`Warning: ${message}\n`);
+        },
       });
       return context;
     },

@@ -1,4 +1,5 @@
 import { commands, nouns } from "./commands";
+import { globalArgs } from "./globals";
 import type { AnyCommand, Arg, Args, CommandEntry, FlagArg, Noun, PositionalArg } from "./tree";
 
 /** The whole tree with every definition loaded, as help, man pages and completions walk it. */
@@ -41,6 +42,32 @@ export async function loadCommands(table: readonly CommandEntry[] = commands): P
   return all.filter(({ definition }) => definition.meta.hidden !== true);
 }
 
+/** A command and its one line, for lists of them. */
+export type Summary = { entry: CommandEntry; description: string };
+
+/** Every command that is not hidden, in the order of the table. The build has written their lines down: no definition is loaded. */
+export async function summaries(): Promise<Summary[]> {
+  const { descriptions } = await import("./summaries");
+  if (descriptions.size === 0)
+    return (await loadCommands()).map(({ entry, definition }) => ({
+      entry,
+      description: definition.meta.description,
+    }));
+  return commands.flatMap((entry) => {
+    const description = descriptions.get(entry.path);
+    return description === undefined ? [] : [{ entry, description }];
+  });
+}
+
+/** What of a definition completion looks at: arguments without their texts. */
+export type Shape = Pick<AnyCommand, "args" | "interspersed" | "parsed">;
+
+export async function shapeOf(entry: CommandEntry): Promise<Shape> {
+  const { shapes } = await import("./summaries");
+  const text = shapes.get(entry.path);
+  return text === undefined ? (await entry.load()).command : (JSON.parse(text) as Shape);
+}
+
 /** The nouns that have commands. */
 export function usedNouns(table: readonly CommandEntry[] = commands): Noun[] {
   return nouns.filter(({ name }) => table.some(({ path }) => path.startsWith(`${name} `)));
@@ -60,6 +87,11 @@ export function shownFlags(args: Args): [string, FlagArg][] {
 
 function isFlag(arg: Arg): arg is FlagArg {
   return arg.type !== "positional";
+}
+
+/** The global options that the command has not taken the names of. */
+export function unshadowed(args: Args): Args {
+  return Object.fromEntries(Object.entries(globalArgs).filter(([name]) => !Object.hasOwn(args, name)));
 }
 
 /** What stands behind a command's name: `[OPTIONS] CONTAINER [CONTAINER...]`. */

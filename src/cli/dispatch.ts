@@ -1,3 +1,4 @@
+import { tracing } from "../error";
 import { indexFlags, readArgs, readFlags, usageError } from "./args";
 import { commands, nouns } from "./commands";
 import { type Found, findCommand, program } from "./find";
@@ -17,6 +18,8 @@ type Asked =
 
 const rootArgs = {
   ...globalArgs,
+  // its short name is docker's, and only in front of the verb: behind it -l is the verb's
+  "log-level": { ...globalArgs["log-level"], alias: "l" },
   version: { type: "boolean", alias: "v", description: "Print the version and exit" },
 } as const satisfies Args;
 
@@ -40,7 +43,7 @@ type Context = { typed: string; debug: boolean };
 async function dispatch(argv: readonly string[], io: Io, context: Context): Promise<number> {
   if (argv.some((word) => word.includes("\uFFFD"))) (await import("./_utf8")).refuseNonUtf8(argv);
   const before = readRoot(argv);
-  context.debug = before.globals.debug === true;
+  heed(before.globals, io, context);
   const asked = resolve(before.words, before, context);
   if (asked.kind === "version") {
     const { versionLine } = await import("./_version");
@@ -54,9 +57,9 @@ async function dispatch(argv: readonly string[], io: Io, context: Context): Prom
     return call(command, { [key]: asked.rest }, new Set(), io, before.globals, asked.typed);
   }
   const reading = readArgs(command as AnyCommand, asked.rest, asked.typed, globalArgs);
+  heed(reading.behind, io, context);
   if (reading.help) return printHelp(asked.found.entry.path.split(" "), io, asked.typed);
   const globals = { ...before.globals, ...reading.behind };
-  context.debug = globals.debug === true;
   return call(command, reading.args, reading.given, io, globals, asked.typed);
 }
 
@@ -69,12 +72,33 @@ async function call(
   typed: string,
 ): Promise<number> {
   const { createApp } = await import("./app"); // opens the way to the engine: not for help, not for a usage error
-  const app = createApp(io, withDefaults(globals));
-  return (await command.run({ app, args, given, typed })) ?? 0;
+  tracing.command = typed;
+  const complete = withDefaults(globals);
+  const app = createApp(io, complete);
+  const { logLevel } = complete;
+  if (logLevel === undefined) return (await command.run({ app, args, given, typed })) ?? 0;
+  const { told } = await import("./_log");
+  return told(io, logLevel, typed, async () => (await command.run({ app, args, given, typed })) ?? 0);
+}
+
+/** What the global options say of messages and errors, from here on. */
+function heed(globals: Partial<GlobalValues>, io: Io, context: Context): void {
+  const level = globals["log-level"];
+  if (globals.debug === true || level === "debug" || level === "trace")
+    context.debug = tracing.isDebugged = true;
+  if (globals.color !== undefined) io.stdout.colour = io.stderr.colour = globals.color;
 }
 
 function withDefaults(globals: Partial<GlobalValues>): Globals {
-  return globalsOf({ config: undefined, debug: false, "storage-driver": undefined, ...globals });
+  return globalsOf({
+    config: undefined,
+    color: undefined,
+    debug: false,
+    "log-level": undefined,
+    "storage-driver": undefined,
+    "cgroup-manager": undefined,
+    ...globals,
+  });
 }
 
 type Root = { globals: Partial<GlobalValues>; words: string[]; version: boolean; help: boolean };
@@ -124,6 +148,6 @@ function unknownCommand(noun: string, word: string): Error {
 
 async function printHelp(topic: readonly string[], io: Io, typed?: string): Promise<number> {
   const { helpFor } = await import("./help");
-  io.stdout.write(await helpFor(topic, { columns: io.stdout.columns, typed }));
+  io.stdout.write(await helpFor(topic, { columns: io.stdout.columns, typed, on: io.stdout, env: io.env }));
   return 0;
 }

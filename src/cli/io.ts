@@ -21,6 +21,8 @@ export type OutStream = {
   readonly columns: number | undefined;
   /** Height of the terminal now; undefined where there is none. */
   readonly rows: number | undefined;
+  /** What --color says; absent: what stream and environment say. */
+  colour?: "auto" | "always" | "never";
   /** Write everything. Throws `BrokenPipe`, or the system's error (ENOSPC). */
   write(data: string | Uint8Array): void;
 };

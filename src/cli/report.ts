@@ -1,4 +1,4 @@
-import { EngineError, reasonOf } from "../error";
+import { EngineError, reasonOf, tracing } from "../error";
 import { BrokenPipe, type Io } from "./io";
 
 export type ReportMore = {
@@ -21,6 +21,9 @@ export function reportError(io: Io, error: unknown, more: ReportMore = {}): numb
     io.stderr.write(`${lines.map(withoutControls).join("\n")}\n`);
   } catch (failure) {
     if (!(failure instanceof BrokenPipe)) return 125; // nowhere left to say it
+  }
+  if (!(error instanceof EngineError && error.code === "usage")) {
+    (require("./_error-log") as typeof import("./_error-log")).remember(io.env, error, tracing.command ?? "");
   }
   return error instanceof EngineError ? error.exitCode : 125;
 }
@@ -46,10 +49,10 @@ function linesOf(error: unknown, more: ReportMore): string[] {
   } else {
     lines.push(`Error: internal: ${reasonOf(error)}`);
     lines.push(
-      "hint: this is a bug in proa: please report it with the output of the same command under --debug",
+      "hint: this is a bug in proa: please report it, with the output of the same command under --debug and of proa system report",
     );
   }
-  if (more.debug === true) lines.push(...debugLines(error));
+  if (more.debug === true || tracing.isDebugged === true) lines.push(...debugLines(error));
   return lines;
 }
 

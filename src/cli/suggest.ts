@@ -1,5 +1,10 @@
-/** Steps from `a` to `b`, where a step inserts, deletes, replaces a letter or swaps two neighbours. */
-export function editDistance(a: string, b: string): number {
+/**
+ * Steps from `a` to `b`, where a step inserts, deletes, replaces a letter or swaps two neighbours.
+ *
+ * @param limit where there are more, some number above it is returned: a name that is far off costs next to nothing then
+ */
+export function editDistance(a: string, b: string, limit = Number.POSITIVE_INFINITY): number {
+  if (Math.abs(a.length - b.length) > limit) return limit + 1;
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
@@ -12,6 +17,7 @@ export function editDistance(a: string, b: string): number {
       }
       row.push(best);
     }
+    if (i > 1 && Math.min(...row) > limit && Math.min(...last) > limit) return limit + 1; // a swap looks two rows back
     beforeLast = last;
     last = row;
   }
@@ -26,7 +32,7 @@ export function suggest(typed: string, names: Iterable<string>): string[] {
   const limit = Math.max(1, Math.min(3, Math.floor(typed.length / 3)));
   const near: { name: string; distance: number }[] = [];
   for (const name of names) {
-    const distance = editDistance(typed, name);
+    const distance = editDistance(typed, name, limit);
     const begins = typed.length >= 3 && name.startsWith(typed);
     if (distance <= limit) near.push({ name, distance });
     else if (begins) near.push({ name, distance: limit + 1 });

@@ -10,23 +10,83 @@ import type { App } from "./app";
  * costs 2 to 3 ms in a compiled executable whose empty program takes 4, so `args.ts` calls `run` itself.
  */
 
-/** What a value is, for completion. `oneOf` is checked by the reader and typed; `suggest` is only offered. */
-export type ValueKind =
-  | "none"
-  | "container" // any container, by name or id
-  | "running-container"
-  | "stopped-container"
-  | "image"
-  | "network"
-  | "volume"
+/** What a value is, for completion. Where the values of each kind come from is in `providers.ts`. */
+export type NamedKind =
+  | "none" // free text, a number, a time: nothing can be offered
   | "file"
   | "directory"
-  | "command" // a program inside the container
+  | "container" // any container, by name or id; so are the four that follow
+  | "running-container"
+  | "active-container" // runs, and is not paused
+  | "paused-container"
+  | "stopped-container"
+  | "container-option" // CONTAINER[:OPTIONS], whose volumes are taken
+  | "container-link" // CONTAINER[:ALIAS]
+  | "containers" // CONTAINER[,CONTAINER...]
+  | "container-filter" // KEY=VALUE, with the keys of `ps`
+  | "image" // a local image, by name or id
+  | "image-at-host" // [HOST::]IMAGE
+  | "manifest" // a manifest list
+  | "manifest-entry" // of the list in front of it
+  | "artifact"
+  | "network"
+  | "volume"
+  | "secret"
+  | "object" // what has a name: that of --type, or any
+  | "host-command" // a program of this host
+  | "command" // a program inside the container or image in front of it
+  | "user" // USER[:GROUP] inside the container or image
+  | "group"
+  | "directory-inside" // absolute, inside the container or image
+  | "copy-path" // [CONTAINER:]PATH
+  | "mount" // --mount
+  | "volume-mount" // --volume
+  | "tmpfs-mount" // --tmpfs
+  | "device" // --device
+  | "device-limit" // DEVICE:NUMBER
+  | "published-port" // --publish
+  | "open-port" // PORT[/PROTOCOL] of the container in front of it
+  | "exposed-port" // --expose
+  | "network-use" // --network
+  | "secret-use" // --secret
+  | "cgroupns-mode"
+  | "ipc-mode"
+  | "pid-mode"
+  | "userns-mode"
+  | "uts-mode"
+  | "security-option"
+  | "sysctl"
+  | "ulimit"
+  | "log-driver"
+  | "log-option"
+  | "restart-policy"
   | "signal"
   | "capability"
   | "platform"
+  | "os"
+  | "architecture"
+  | "architecture-variant"
+  | "runtime"
+  | "environment" // NAME[=VALUE] of this process
+  | "label" // KEY[=VALUE], keys that are in use
+  | "host-name" // NAME:ADDRESS
+  | "host-user"
+  | "subuid-name"
+  | "time-zone"
+  | "cpu-list"
+  | "instruction" // --change
+  | "registry"
+  | "repository" // REPOSITORY[:TAG], of a local image or of a registry
+  | "format" // a Go template, by the fields of the definition
+  | "row-format" // the same, of rows that can be a table
+  | "topic"; // the words of a command
+
+/** `oneOf` is checked by the reader and typed; `suggest` is only offered; `filter` has the keys of a --filter. */
+export type ValueKind =
+  | NamedKind
   | { readonly oneOf: readonly string[] }
-  | { readonly suggest: readonly string[] };
+  | { readonly suggest: readonly string[] }
+  | { readonly filter: readonly string[] };
 
 type FlagCommon = {
   /** One line, capital first letter, no full stop. Shown in help, completion and man page. */
@@ -139,6 +199,8 @@ export type CommandMeta = {
 export type CommandDef<A extends Args = Args> = {
   readonly meta: CommandMeta;
   readonly args: A;
+  /** What a template of `--format` may name, nested ones with dots: "State.Status". For completion. */
+  readonly fields?: (app: App) => readonly string[] | Promise<readonly string[]>;
   /** False: options end at the first positional (run, exec, create). */
   readonly interspersed?: boolean;
   /** False: argv is handed over unread, all of it in the `rest` positional (`__complete`, `__report`). */

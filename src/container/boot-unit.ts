@@ -28,6 +28,11 @@ function configHome({ env }: Context): string {
   return env.XDG_CONFIG_HOME?.startsWith("/") ? env.XDG_CONFIG_HOME : join(env.HOME ?? "/", ".config");
 }
 
+/** The unit as a file, for who lays it where systemd finds it but does not have it start: `proa system install`. */
+export function bootUnit(context: Context): { name: string; text: string } {
+  return { name: UNIT, text: unitText(context, placeOf(context).target) };
+}
+
 export type Enabled = {
   /** Path of the unit. */
   file: string;
@@ -66,8 +71,8 @@ export async function disableBoot(context: Context): Promise<string | null> {
 }
 
 /**
- * The service stays active when its command has ended: what it has started lives in it, and gets TERM from it when the host goes down. A container that
- * ends so has not been stopped by its user.
+ * The service stays active when its command has ended: what it has started lives in it, or in scopes of its own where systemd makes the control groups, and gets TERM
+ * when the host goes down. A container that ends so has not been stopped by its user.
  */
 function unitText(context: Context, target: string): string {
   const environment = VARIABLES.flatMap((name) => {

@@ -8,6 +8,7 @@ import {
   parseUserNamespace,
 } from "../oci";
 import { type ContainerRow, type Context, insertContainer } from "../state";
+import { withLimits } from "./cgroup";
 import { checkSpec } from "./check";
 import { tell } from "./journal";
 import { withLogDefaults } from "./log-target";
@@ -133,9 +134,9 @@ export type NewContainer = {
 
 const NAME_ATTEMPTS = 20;
 
-/** Refuse what cannot be, before anything is made for it: no row, no directory, no source of a bind. */
-export function checkNew(context: Context, asked: NewContainer): void {
-  const { spec } = asked;
+/** Refuse what cannot be, before anything is made for it: no row, no directory, no source of a bind. Returns it with the limits that it has here. */
+export function checkNew(context: Context, asked: NewContainer): NewContainer {
+  const spec = withLimits(context, asked.spec);
   if (spec.Entrypoint.length + spec.Cmd.length === 0) {
     throw new EngineError("invalid", "create container", spec.Image, "no command specified", {
       hint: "the image has no command of its own: give one behind the image's name",
@@ -144,6 +145,7 @@ export function checkNew(context: Context, asked: NewContainer): void {
   if (asked.name !== "") checkName(asked.name);
   checkSpec(context, spec);
   for (const warning of spec.Warnings ?? []) context.warn(warning);
+  return { ...asked, spec };
 }
 
 /**
@@ -183,8 +185,8 @@ export function record(context: Context, asked: NewContainer, id: string, starte
 }
 
 /** Create a container that is not started. */
-export async function createContainer(context: Context, asked: NewContainer): Promise<ContainerRow> {
-  checkNew(context, asked);
+export async function createContainer(context: Context, given: NewContainer): Promise<ContainerRow> {
+  const asked = checkNew(context, given);
   await sweep(context); // a `--rm` container that has just ended may hold the name
   const id = randomId();
   const plain = await withReferences(

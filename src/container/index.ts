@@ -1,7 +1,8 @@
 export { notRunning, openAlive } from "./alive";
 export { attachToContainer } from "./attach";
 export { containersToBoot } from "./boot";
-export { disableBoot, enableBoot } from "./boot-unit";
+export { bootUnit, disableBoot, enableBoot } from "./boot-unit";
+export { type CgroupFacts, cgroupFacts } from "./cgroup-facts";
 export { type Change, changesOf } from "./changes";
 export { type CommitOptions, commitContainer } from "./commit";
 export { connectContainer, disconnectContainer, followNetwork, reloadNetworks } from "./connect";
@@ -15,6 +16,8 @@ export {
   type NewContainer,
   withImageDefaults,
 } from "./create";
+export { diagnose } from "./doctor/diagnose";
+export type { Finding } from "./doctor/finding";
 export { type ExecOptions, execInContainer } from "./exec";
 export { exportContainer } from "./export";
 export { findContainer, newestContainer } from "./find";
@@ -26,6 +29,7 @@ export { removeLink } from "./links";
 export { type ListedContainer, listContainers } from "./list";
 export { type LiveState, liveState, type ShownStatus, shownStatus } from "./live";
 export { type LogOf, type LogOptions, lostBytes, showLogs } from "./logs";
+export { type Look, lookIntoContainer, lookIntoImage } from "./look";
 export { lostContainers } from "./lost";
 export { initContainer, mountContainer, mountedContainers, unmountContainer } from "./mount";
 export { type NetworkDriver, selectNetworkDriver } from "./network-driver";
@@ -47,6 +51,7 @@ export { specOf } from "./spec";
 export { runContainer, type StartOptions, startContainer, startDetached } from "./start";
 export { type Usage, usageOf } from "./stats";
 export { killContainer, restartInPlace, type StopOptions, stopContainers, waitForKilled } from "./stop";
+export { tellOnce } from "./told";
 export { type ProcessTable, topContainer } from "./top";
 export { type Changes, updateContainer } from "./update";
 export {
@@ -58,3 +63,5 @@ export {
   waitForCondition,
   waitForContainer,
 } from "./wait";
+export type { Claim, Explanation } from "./why/claim";
+export { explainContainer } from "./why/explain";

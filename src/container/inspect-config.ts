@@ -1,6 +1,7 @@
 /** `HostConfig` and `Config` of `GET /containers/{id}/json`: what a spec leaves out is as docker shows it, null in place of an empty list included. */
 import { appliedPaths, type ContainerSpec, isolationOf } from "../oci";
 import type { Context } from "../state";
+import { findCgroups } from "./cgroup-host";
 
 type Json = Record<string, unknown>;
 
@@ -82,11 +83,26 @@ export function hostConfigJson(context: Context, name: string, spec: ContainerSp
     CgroupnsMode: isolation.CgroupnsMode || "private",
     Devices: isolation.Devices,
     DeviceCgroupRules: listOrNull(host.DeviceCgroupRules),
+    CgroupMode: isolation.CgroupnsMode || "private",
+    CgroupManager: managerOf(context, host),
+    Cgroups: host.Cgroups ?? "default",
+    CgroupConf: host.CgroupConf ?? null,
     DeviceRequests: listOrNull(isolation.DeviceRequests),
     MaskedPaths: paths.masked,
     ReadonlyPaths: paths.readonly,
     ...present({ Tmpfs, Sysctls, Mounts }),
   };
+}
+
+/** podman's names for who makes the group. */
+function managerOf(context: Context, host: ContainerSpec["HostConfig"]): string {
+  if (host.Cgroups === "disabled") return "none";
+  const { manager } = findCgroups({
+    env: context.env,
+    uid: context.uid,
+    wanted: host.CgroupManager ?? context.cgroupManager,
+  });
+  return manager === "v1" ? "cgroupfs" : manager;
 }
 
 function shownLinks(context: Context, name: string, links: readonly string[]): string[] {

@@ -127,6 +127,7 @@ function stateOf(context: Context, row: ContainerRow, spec: ContainerSpec) {
     Error: row.error,
     StartedAt: timeOf(live?.startedMs ?? row.started_ms),
     FinishedAt: timeOf(live?.finishedMs ?? row.finished_ms),
+    ...(live?.cgroup ? { CgroupPath: live.cgroup.replace("/sys/fs/cgroup", "") } : {}), // podman's
     LogLostBytes: lostBytes(context, row), // proa's own
     ...(spec.Healthcheck ? { Health: health().healthOf(context, row, spec) } : {}),
   };

@@ -29,7 +29,7 @@ export type LogOf = { row: ContainerRow; prefix: string };
  * @throws EngineError `unsupported` where nothing is logged, or it cannot be read
  */
 export function showLogs(context: Context, logs: LogOf[], options: LogOptions): never {
-  const sources = logs.map(({ row, prefix }) => sourceOf(context, row, prefix));
+  const sources = logs.map(({ row, prefix }) => logSource(context, row, prefix));
   for (const { row } of logs) warnOfLoss(context, row);
   const { tail, since, until, ...others } = options;
   becomeHelper(context.paths.cache, "logs", {
@@ -42,7 +42,8 @@ export function showLogs(context: Context, logs: LogOf[], options: LogOptions): 
   });
 }
 
-function sourceOf(context: Context, row: ContainerRow, prefix: string): LogSource {
+/** Where the log is read from. Throws `unsupported`. */
+export function logSource(context: Context, row: ContainerRow, prefix: string): LogSource {
   const spec = specOf(context, row);
   const place = logPlace(context, row.id, spec);
   const refuse = (why: string, hint?: string) =>

@@ -1,7 +1,13 @@
 /** Removing containers with all they have. */
 import { closeSync, existsSync, rmSync } from "node:fs";
 import { EngineError } from "../error";
-import { anonymousVolumesOf, type ContainerRow, type Context, deleteContainers } from "../state";
+import {
+  anonymousVolumesOf,
+  type ContainerRow,
+  type Context,
+  deleteContainers,
+  requiringContainers,
+} from "../state";
 import { labelsFor, tell } from "./journal";
 import { lockContainer } from "./lock";
 import { containerDirectory, runDirectory } from "./places";
@@ -22,12 +28,13 @@ export async function removeContainers(
   force: boolean,
   more: { volumes?: boolean } = {},
 ): Promise<Map<string, EngineError>> {
-  if (force) await killAll(context, rows);
-  const failed = new Map<string, EngineError>();
+  const failed = await refuseRequired(context, rows);
   const locked: { row: ContainerRow; fd: number }[] = [];
   const unfinished: Unfinished[] = [];
   try {
-    for (const row of rows) {
+    const free = rows.filter(({ id }) => !failed.has(id));
+    if (force) await killAll(context, free);
+    for (const row of free) {
       const fd = await lockDead(context, row, force);
       if (fd === null) failed.set(row.id, isRunning(row));
       else locked.push({ row, fd });
@@ -46,6 +53,30 @@ export async function removeContainers(
   } finally {
     for (const each of unfinished) each.close();
     for (const { fd } of locked) closeSync(fd);
+  }
+  return failed;
+}
+
+/** What others that stay need cannot go (podman's rule for `--requires`). By id. */
+async function refuseRequired(context: Context, rows: ContainerRow[]): Promise<Map<string, EngineError>> {
+  const failed = new Map<string, EngineError>();
+  const going = new Set(rows.map(({ id }) => id));
+  const staying = requiringContainers(context.db()).filter(({ id }) => !going.has(id));
+  if (staying.length === 0) return failed;
+  const { readSpec } = await import("./spec");
+  for (const row of rows) {
+    const names = staying
+      .filter(({ spec }) => readSpec(spec).HostConfig.Requires?.includes(row.id))
+      .map(({ name }) => name);
+    if (names.length === 0) continue;
+    const why = `it has dependent containers which must be removed before it: ${names.join(", ")}`;
+    failed.set(
+      row.id,
+      new EngineError("in-use", "remove container", row.name, why, {
+        exitCode: 1,
+        hint: `remove them too: proa rm --depend ${row.name}`,
+      }),
+    );
   }
   return failed;
 }

@@ -4,11 +4,25 @@
  */
 import { closeSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { EngineError } from "../error";
-import { type Attach, becomeHelper, type JournalRequest, type RunRequest, spawnRun } from "../helper";
+import { EngineError, reasonOf } from "../error";
+import {
+  type Attach,
+  becomeHelper,
+  type CgroupRequest,
+  type JournalRequest,
+  type RunRequest,
+  spawnRun,
+} from "../helper";
 import { type ContainerSpec, encodeConfig, type ResolvedUser, runtimeConfig } from "../oci";
-import { type ContainerRow, type Context, makePrivateDirectory, markRunning } from "../state";
+import {
+  type ContainerRow,
+  type Context,
+  makePrivateDirectory,
+  markRunning,
+  markStartFailed,
+} from "../state";
 import { prepareRootfs, type RootSource } from "../storage";
+import { groupFor } from "./cgroup";
 import { checkNew, type NewContainer, record, withHostname } from "./create";
 import { forgetIds, isolated, KEEP_GROUPS_ANNOTATION, pinNamespaces } from "./isolated";
 import { journalRequest, tell } from "./journal";
@@ -55,12 +69,12 @@ type LaunchRequest = RunRequest & { journal: JournalRequest };
 /** Create and start in one: the row is written once, as running. Does not return. */
 export async function runContainer(
   context: Context,
-  asked: NewContainer,
+  given: NewContainer,
   source: RootSource,
   options: StartOptions,
   tellId: (id: string) => void = () => {},
 ): Promise<never> {
-  checkNew(context, asked);
+  const asked = checkNew(context, given);
   await sweep(context); // a `--rm` container that has just ended may hold the name
   const id = randomId();
   const plain = await withReferences(
@@ -119,19 +133,33 @@ export async function startDetached(
   }
 }
 
-function relaunch(
+async function relaunch(
   context: Context,
   row: ContainerRow,
   spec: ContainerSpec,
   source: RootSource,
   options: StartOptions,
 ): Promise<LaunchRequest> {
-  return launch(context, row.id, spec, source, options, () => {
-    if (markRunning(context.db(), row.id, context.now())) return row.name;
-    throw new EngineError("not-found", "start container", row.name, "it has just been removed", {
-      exitCode: 1,
+  try {
+    return await launch(context, row.id, spec, source, options, () => {
+      if (markRunning(context.db(), row.id, context.now())) return row.name;
+      throw new EngineError("not-found", "start container", row.name, "it has just been removed", {
+        exitCode: 1,
+      });
     });
-  });
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.code !== "already-running") noteFailure(context, row, error);
+    throw error;
+  }
+}
+
+/** `inspect` and `why` tell it. What fails in the helper is noted in the supervisor's record. */
+function noteFailure(context: Context, { id }: ContainerRow, error: unknown): void {
+  try {
+    markStartFailed(context.db(), id, reasonOf(error));
+  } catch {
+    // a full disk, perhaps: the failure itself is told
+  }
 }
 
 /**
@@ -157,6 +185,7 @@ async function launch(
   const { seccomp, cache } = seccompFor(context, spec);
   const runtime = runtimeProgram(spec.HostConfig.Runtime);
   checkLog(context, spec);
+  const { cgroup, ...limits } = groupFor(context, id, spec);
   const passed = isPassedThrough(spec) ? passedThrough(spec, options.attach) : {};
 
   const directory = containerDirectory(context, id);
@@ -202,21 +231,13 @@ async function launch(
       ...(lastMounts ? { lastMounts } : {}),
     });
     pinNamespaces(config);
+    Object.assign(config.linux, limits);
     if (keepsGroups) config.annotations[KEEP_GROUPS_ANNOTATION] = "1";
     if (oomScoreAdj !== undefined) config.process.oomScoreAdj = oomScoreAdj;
     if (seccomp) config.annotations[SECCOMP_ANNOTATION] = seccomp.digest;
     writeFileSync(join(directory, "config.json"), encodeConfig(config, seccomp), { mode: 0o600 });
     writeFileSync(rootfsFile(context, id), JSON.stringify(rootfs), { mode: 0o600 });
-    rmSync(exitFile(context, id), { force: true });
-    // of a life before, which may have had other networks, and another pid
-    for (const path of [
-      liveFile(context, id),
-      portsFile(context, id),
-      networkPlanFile(context, id),
-      nameFile(context, id),
-      lossFile(context, id),
-    ])
-      rmSync(path, { force: true });
+    if (!isNew) forgetLastLife(context, id);
     const requests = connected(context, start, commit);
     if (ids.ranges) await (await import("./give-volumes")).giveVolumes(context, spec, ids.ranges);
     unfinished?.done();
@@ -242,6 +263,7 @@ async function launch(
       ...watchRequests(context, id, spec, user),
       ...startRequests(context, spec, options),
       ...requests.network,
+      ...(cgroup ? { cgroup: backgroundTold(context, cgroup, options) } : {}),
       ...passed,
     };
   } catch (error) {
@@ -257,6 +279,26 @@ async function launch(
     closeSync(lockFd);
     throw error;
   }
+}
+
+/** Where systemd makes the group, what runs in the background may end with the login: that is said once. */
+function backgroundTold(context: Context, cgroup: CgroupRequest, { attach }: StartOptions): CgroupRequest {
+  if (attach === null && cgroup.manager === "systemd")
+    (require("./linger") as typeof import("./linger")).tellOfLinger(context);
+  return cgroup;
+}
+
+/** Records of a life before, which may have had other networks, and another pid. */
+function forgetLastLife(context: Context, id: string): void {
+  for (const path of [
+    exitFile(context, id),
+    liveFile(context, id),
+    portsFile(context, id),
+    networkPlanFile(context, id),
+    nameFile(context, id),
+    lossFile(context, id),
+  ])
+    rmSync(path, { force: true });
 }
 
 /** Whether a spec asks for what few containers have, see `extras.ts`. */

@@ -1,6 +1,7 @@
 /** Ending containers: signals to the first process, and waiting for the supervisor's end. */
 import { closeSync } from "node:fs";
 import { constants } from "node:os";
+import { begun } from "../error";
 import { pidfdSendSignal, waitReadable } from "../helper";
 import type { ContainerSpec } from "../oci";
 import { type ContainerRow, type Context, containerSpec, isLocked } from "../state";
@@ -49,11 +50,13 @@ export function waitForKilled(context: Context, row: ContainerRow, signal: numbe
  * at once: then it lives again as another process, whose end nobody here waits for.
  */
 function waitForEnd(context: Context, row: ContainerRow, pid: number): void {
+  const done = begun("debug", `wait for the end of container ${row.name}`);
   while (isLocked(runDirectory(context, row.id))) {
     const live = liveState(context, row);
-    if (live && live.pid !== 0 && live.pid !== pid) return;
+    if (live && live.pid !== 0 && live.pid !== pid) break;
     Bun.sleepSync(END_LOOK_MS);
   }
+  done?.("ended");
 }
 
 /** One that is paused cannot hear that it is to end. */

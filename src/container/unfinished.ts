@@ -70,6 +70,17 @@ export async function clearUnfinished(context: Context): Promise<void> {
   }
 }
 
+/** How many starts and removals have been killed in their middle. */
+export function countUnfinished(context: Context): number {
+  return notedIds(context).filter((id) => {
+    const fd = openIfThere(join(notes(context), id));
+    if (fd === null) return false;
+    const isFree = flock(fd, LOCK_EX | LOCK_NB);
+    closeSync(fd);
+    return isFree;
+  }).length;
+}
+
 async function clear(context: Context, id: string): Promise<void> {
   if (containersByIdPrefix(context.db(), id).length === 0) {
     const directory = containerDirectory(context, id);

@@ -1,6 +1,6 @@
 /** Starting the helper: the kinds of verbs of `native/PROTOCOL.md`. */
 import { closeSync, writeSync } from "node:fs";
-import { EngineError } from "../error";
+import { begun, EngineError, tracing } from "../error";
 import { helperPath } from "./binary";
 import { HelperError } from "./facts";
 import type {
@@ -14,6 +14,7 @@ import type {
   LayerApplyReply,
   LayerApplyRequest,
   LayerDiffRequest,
+  LayerShareRequest,
   LogsRequest,
   MountRootRequest,
   NetdFeatures,
@@ -36,6 +37,7 @@ type Become = {
 
 type Call = {
   "layer-apply": [LayerApplyRequest, LayerApplyReply];
+  "layer-share": [LayerShareRequest, { files: number; bytes: number }];
   "remove-tree": [RemoveTreeRequest, Record<string, never>];
   "copy-tree": [CopyTreeRequest, Record<string, never>];
   "chown-tree": [ChownTreeRequest, Record<string, never>];
@@ -68,6 +70,7 @@ export function becomeHelper<V extends keyof Become>(
   const fd = requestFd(request);
   try {
     for (const kept of [fd, ...keep]) keepOnExec(kept);
+    tracing.hear?.("debug", `helper ${verb}: process ${process.pid} becomes it`);
     execve(path, [`proa-${verb}`, verb, String(fd)], withoutBun());
   } catch (error) {
     throw new EngineError("helper", "start helper", path, error);
@@ -82,13 +85,16 @@ export async function spawnRun(cacheDir: string, request: RunRequest): Promise<n
   const path = helperPath(cacheDir);
   const LOCK_FD = 4;
   const fd = requestFd({ ...request, lockFd: LOCK_FD });
+  const done = begun("debug", "helper run");
   try {
     const child = Bun.spawn([path, "run", "3"], {
       argv0: "proa-run",
       env: withoutBun(),
       stdio: ["ignore", "inherit", "inherit", fd, request.lockFd],
     });
-    return await child.exited;
+    const status = await child.exited;
+    done?.(`status ${status}`);
+    return status;
   } finally {
     closeSync(fd);
   }
@@ -103,13 +109,16 @@ export function withoutBun(): Record<string, string | undefined> {
 /** Run a command as root of the user namespace, beside this process: resolves with its exit status. */
 export async function runMapped(cacheDir: string, request: UnshareRequest): Promise<number> {
   const fd = requestFd(request);
+  const done = begun("debug", "helper unshare");
   try {
     const child = Bun.spawn([helperPath(cacheDir), "unshare", "3"], {
       argv0: "proa-unshare",
       env: withoutBun(),
       stdio: ["ignore", "inherit", "inherit", fd],
     });
-    return await child.exited;
+    const status = await child.exited;
+    done?.(`status ${status}`);
+    return status;
   } finally {
     closeSync(fd);
   }
@@ -131,6 +140,7 @@ export function startHelper<V extends keyof Call>(
 ): Running<Call[V][1]> {
   const path = helperPath(cacheDir);
   const fd = requestFd(request);
+  const done = begun("debug", `helper ${verb}`);
   const child = Bun.spawn([path, verb, "3"], {
     argv0: `proa-${verb}`,
     env: withoutBun(),
@@ -144,7 +154,8 @@ export function startHelper<V extends keyof Call>(
   });
   const reply = (async () => {
     const text = await new Response(child.stdout as ReadableStream).text();
-    await child.exited;
+    const status = await child.exited;
+    done?.(`status ${status}`);
     return answer<Call[V][1]>(verb, text, child.signalCode);
   })();
   return {

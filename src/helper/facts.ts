@@ -51,11 +51,36 @@ export function hintFor(facts: Facts, sysctl: (path: string) => string = readSys
   if (step === "map ids of mount")
     return "the kernel lets only who owns a file system show other owners of it: --userns=keep-id keeps yours, and the option U gives the files away";
   if (step === "create user namespace") return userNamespaceHint(facts, sysctl);
+  if (step === "ask systemd" || step === "limit" || /control group$/.test(step)) return groupHint(facts);
   if (errno === "ENOSPC" || errno === "EDQUOT") return "free some space, for example with `proa rmi`";
   if (step === "add upper directory") return "choose another driver: --storage-driver fuse-overlayfs, or vfs";
   // AppArmor lets the namespace come into being and takes away what it is made for.
   if ((errno === "EPERM" || errno === "EACCES") && isPrivilegedStep(step) && isRestricted(sysctl))
     return appArmorHint;
+  return undefined;
+}
+
+/** Of control groups, whose ENOSPC is none of a disk. */
+function groupHint({ step, object, errno }: Facts): string | undefined {
+  if (step === "ask systemd") {
+    if (errno === "ETIMEDOUT") return "systemctl --user list-jobs shows what the service manager is at";
+    if (errno === "ECONNREFUSED" || errno === "ENOENT")
+      return "systemctl --user status shows whether the service manager runs; loginctl enable-linger has it run without a login";
+    return "--cgroups disabled does without control groups, --cgroup-manager cgroupfs without systemd";
+  }
+  if (step !== "limit") {
+    if (errno === "EAGAIN")
+      return "the group above has a limit of groups: cgroup.max.descendants, cgroup.max.depth";
+    return errno === "EACCES" || errno === "EPERM" || errno === "EROFS"
+      ? "proa info tells who makes control groups here; --cgroups disabled does without"
+      : undefined;
+  }
+  if (errno === "EBUSY" && object.startsWith("memory"))
+    return "its processes hold more memory than that: end some of them, or choose a higher limit";
+  if (errno === "ENOMEM") return "the first process does not fit in: choose a higher limit of memory";
+  if (errno === "ENODEV" && object.startsWith("io"))
+    return "such limits are for whole disks, not for partitions";
+  if (errno === "EINVAL" || errno === "ERANGE") return "the kernel takes no such value";
   return undefined;
 }
 

@@ -20,8 +20,20 @@ export type IdMapping = { containerID: number; hostID: number; size: number };
 
 export type Mappings = { uid: IdMapping[]; gid: IdMapping[] };
 
+/** Where layers that are on their way are described, where they will appear, and who fetches what is needed at once. */
+export type LazyLayers = { directory: string; layers: string; socket: string };
+
 export type Rootfs =
-  | { driver: "overlay"; lower: string[]; upper: string; work: string; volatile: boolean; data?: string[] }
+  | {
+      driver: "overlay";
+      lower: string[];
+      upper: string;
+      work: string;
+      volatile: boolean;
+      data?: string[];
+      /** Layers of `lower` may be missing: they are on their way, and served by their tables of contents. */
+      lazy?: LazyLayers;
+    }
   | { driver: "overlay"; lower: string[]; tmpfs: true }
   | { driver: "fuse-overlayfs"; program: string; lower: string[]; upper: string; work: string }
   | { driver: "plain"; path: string };
@@ -182,6 +194,18 @@ export type HealthRequest = {
   };
 };
 
+/**
+ * The control group that a container is made in; absent: none. Its limits stand in the bundle. `required`: where it cannot be made the start fails,
+ * else the container runs without. `alone`: the supervisor stays where it is.
+ */
+export type CgroupRequest = (
+  | { manager: "systemd"; bus: string; scope: string; slice: string }
+  /** Below `parent`. `split`: it is the group of this process, and the supervisor goes to its group `supervisor`. */
+  | { manager: "cgroupfs"; parent: string; name: string; split: boolean }
+  /** Directories by the controllers' names of version 1. */
+  | { manager: "v1"; parents: Record<string, string>; name: string }
+) & { required?: true; alone?: true };
+
 export type RunRequest = LifeRequests & {
   id: string;
   proa: string;
@@ -216,6 +240,8 @@ export type RunRequest = LifeRequests & {
   supervisorPidFile?: string;
   /** The service manager's socket, which is told of the start. */
   notify?: { socket: string; ready: boolean };
+  /** Absent: it is in the group of this process. */
+  cgroup?: CgroupRequest;
   /** Absent: nothing is connected to netd. */
   network?: NetworkRequest;
   /** Absent: no program makes the network. */
@@ -353,6 +379,9 @@ export type LayerDiffRequest = {
 /** Mounts it at `target`, in the namespaces of this process. `readonly`: also where it is mounted elsewhere. */
 export type MountRootRequest = { rootfs: Rootfs; target: string; readonly: boolean };
 
+/** Have files of `layer` share extents with their likes in `others`. */
+export type LayerShareRequest = { layer: string; others: string[]; mappings: Mappings };
+
 export type RemoveTreeRequest = { paths: string[]; mappings: Mappings };
 
 export type CopyTreeRequest = {
@@ -425,6 +454,10 @@ export type StateRecord = {
   restartCount: number;
   /** Null: there are no checks. */
   health: LiveHealth | null;
+  /** Directory of its control group of version 2; absent or "": it has none of its own. */
+  cgroup?: string;
+  /** Those of version 1, by controller. */
+  cgroups?: Record<string, string>;
   /** While restarting: how and when the last life ended. */
   exitCode?: number;
   finishedMs?: number;

@@ -160,6 +160,17 @@ export function forgetChanges(fd: number): void {
   while (call(SYS.read, fd, ptr(events), events.length) > 0);
 }
 
+/** Wait until all that has been written to the file system of `fd` is on its disk, syncfs(2). */
+export function syncFileSystem(fd: number): void {
+  checked(call(SYS.syncfs, fd), "syncfs");
+}
+
+/** The number of the kind of file system at `path`, statfs(2); 0 where nothing is. */
+export function fileSystemKind(path: string): number {
+  const status = new Uint32Array(32); // struct statfs: its first member, of 64 bits, is the kind
+  return call(SYS.statfs, pathAt(path, "statfs"), ptr(status)) < 0 ? 0 : (status[0] ?? 0);
+}
+
 /** The value of an extended attribute of `path` itself (never of a link's target); null where there is none. */
 export function lgetxattr(path: string, name: string): Buffer | null {
   const value = new Uint8Array(256);
@@ -169,14 +180,18 @@ export function lgetxattr(path: string, name: string): Buffer | null {
   return Buffer.from(value.buffer, 0, checked(n, "lgetxattr", path));
 }
 
-/** Open `path` inside the directory `root` as if that were `/`: no link and no `..` leads out, openat2(2). Read-only. */
-export function openInRoot(root: number, path: string): number {
+/**
+ * Open `path` inside the directory `root` as if that were `/`: no link and no `..` leads out, openat2(2). Read-only; or only as a place, which
+ * opens no device and no pipe.
+ */
+export function openInRoot(root: number, path: string, asPlace = false): number {
   const O_RDONLY_CLOEXEC_NONBLOCK_NOCTTY = 0o2000000 | 0o4000 | 0o400;
+  const O_PATH_CLOEXEC = 0o10000000 | 0o2000000;
   const RESOLVE_IN_ROOT = 0x10;
   const RESOLVE_NO_MAGICLINKS = 0x02;
   // struct open_how: flags, mode, resolve, each of 64 bits
   const how = new Uint32Array([
-    O_RDONLY_CLOEXEC_NONBLOCK_NOCTTY,
+    asPlace ? O_PATH_CLOEXEC : O_RDONLY_CLOEXEC_NONBLOCK_NOCTTY,
     0,
     0,
     0,
@@ -187,5 +202,43 @@ export function openInRoot(root: number, path: string): number {
     const fd = call(SYS.openat2, root, pathAt(path, "openat2"), ptr(how), how.byteLength);
     // EAGAIN: a rename or mount anywhere on the host raced with the resolution of ".."
     if (fd !== -EAGAIN) return checked(fd, "openat2", path);
+  }
+}
+
+/** What a directory says of an entry without a look at it, d_type of readdir(3); some file systems say nothing. */
+export type EntryType = "directory" | "file" | "link" | "character" | "other" | "unknown";
+
+const TYPES: readonly EntryType[] = [
+  "unknown",
+  "other",
+  "character",
+  "other",
+  "directory",
+  "other",
+  "other",
+  "other",
+  "file",
+  "other",
+  "link",
+];
+
+const DIRECTORY_READ_BYTES = 32 << 10;
+
+/** The entries of an open directory. struct linux_dirent64, getdents64(2): record length at 16, type at 18, the name, ended by NUL, at 19. */
+export function entriesOf(directory: number): { name: string; type: EntryType }[] {
+  const entries: { name: string; type: EntryType }[] = [];
+  const bytes = new Uint8Array(DIRECTORY_READ_BYTES);
+  const decoder = new TextDecoder();
+  const bytewise = new TextDecoder("latin1"); // a character a byte: of a thousand names each would cost a call
+  for (;;) {
+    const n = checked(call(SYS.getdents64, directory, ptr(bytes), bytes.length), "getdents64");
+    if (n === 0) return entries;
+    const text = bytewise.decode(bytes.subarray(0, n));
+    for (let at = 0; at < n; at += (bytes[at + 16] ?? 0) | ((bytes[at + 17] ?? 0) << 8)) {
+      const end = text.indexOf("\0", at + 19);
+      let name = text.substring(at + 19, end);
+      if (/[^\x20-\x7e]/.test(name)) name = decoder.decode(bytes.subarray(at + 19, end));
+      if (name !== "." && name !== "..") entries.push({ name, type: TYPES[bytes[at + 18] ?? 0] ?? "other" });
+    }
   }
 }

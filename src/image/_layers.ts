@@ -38,6 +38,8 @@ export type LayersToFetch = {
   diffIds: readonly Digest[];
   onProgress: (progress: PullProgress) => void;
   signal: AbortSignal | undefined;
+  /** A blob is being written. */
+  onBlob?: ((blob: BlobWriter) => void) | undefined;
 };
 
 type Layer = { descriptor: Descriptor; chainId: Digest; diffId: Digest; parent: Digest | undefined };
@@ -149,6 +151,7 @@ async function download(
   signal?.throwIfAborted();
   const blob = new BlobWriter(context, descriptor.digest, descriptor.size);
   let unpacking: LayerWriter | undefined;
+  job.onBlob?.(blob);
   try {
     if (streams) unpacking = await LayerWriter.start(context, job.driver, layer, "stream");
     let corrupt: unknown;

@@ -8,6 +8,7 @@ import {
   allImages,
   allLayerUses,
   allStoredLayers,
+  artifactBlobUses,
   blobsOfLists,
   type Context,
   droppedBlobs,
@@ -20,6 +21,7 @@ import {
   blobPath,
   collectGarbage,
   hasBlob,
+  isFetching,
   layerKind,
   layerMatches,
   layerPath,
@@ -106,6 +108,7 @@ export async function checkImages(
       },
     });
   }
+  await checkArtifacts(context, options, users, { checked, isLate, tell });
   await checkLayers(context, options, { bad, checked, isLate, namesOf, tell });
   for (const { id } of allImages(db)) {
     const text = imageConfig(db, id);
@@ -134,6 +137,35 @@ type Shared = {
   tell: (problem: Problem) => Promise<void>;
 };
 
+/** The blobs that no image has, too. */
+async function checkArtifacts(
+  context: Context,
+  options: CheckOptions,
+  users: ReadonlyMap<string, unknown>,
+  { checked, isLate, tell }: Pick<Shared, "checked" | "isLate" | "tell">,
+): Promise<void> {
+  const names = new Map<string, string[]>();
+  for (const { digest, name } of artifactBlobUses(context.db()))
+    names.set(digest, [...(names.get(digest) ?? []), name]);
+  for (const [digest, artifacts] of names) {
+    if (users.has(digest)) continue;
+    if (isLate()) break;
+    checked.blobs++;
+    const why = blobFault(context, digest as Digest, options.isQuick);
+    if (why === null) continue;
+    await tell({
+      subject: `blob ${digest}`,
+      why,
+      images: artifacts,
+      repair: async () => {
+        const { repairArtifact } = await import("./artifact-transfer");
+        await repairArtifact(context, artifacts[0] ?? "", digest as Digest, options.refetch);
+        return "fetched again";
+      },
+    });
+  }
+}
+
 async function checkLayers(context: Context, options: CheckOptions, shared: Shared): Promise<void> {
   const { bad, checked, isLate, namesOf, tell } = shared;
   const db = context.db();
@@ -146,6 +178,7 @@ async function checkLayers(context: Context, options: CheckOptions, shared: Shar
     byImage.set(image_id, [...(byImage.get(image_id) ?? []), diff_id as Digest]);
   }
   for (const [imageId, diffIds] of byImage) {
+    if (isFetching(context, imageId)) continue; // its layers are on their way
     const blobs = layerBlobs(context, imageId, diffIds.length);
     for (const [at, chainId] of chainIdsOf(diffIds).entries()) {
       const diffId = diffIds[at] as Digest;

@@ -9,7 +9,16 @@ import {
   manifestsOfImage,
   repositoriesOfManifest,
 } from "../state";
-import { blobPath, hasBlob, readBlob, selectDriver, storedBlobs, unpackedSize, whileAlone } from "../storage";
+import {
+  blobPath,
+  hasBlob,
+  readBlob,
+  selectDriver,
+  settleUnsynced,
+  storedBlobs,
+  unpackedSize,
+  whileAlone,
+} from "../storage";
 import { configOf } from "./stored";
 
 /**
@@ -20,6 +29,7 @@ import { configOf } from "./stored";
  */
 export async function dropBlobs(context: Context): Promise<{ removed: string[]; bytes: number } | null> {
   const { driver } = await selectDriver(context);
+  settleUnsynced(context, 0); // what is unpacked is all that will be left of them
   return whileAlone(context, () => {
     const db = context.db();
     const droppable = new Set<Digest>();

@@ -1,3 +1,5 @@
+import { statSync } from "node:fs";
+import { resolve as resolvePath } from "node:path";
 import { EngineError, type ErrorCode, reasonOf } from "../error";
 import {
   assertIsImage,
@@ -21,6 +23,8 @@ import {
   projectIndex,
   removeAbandoned,
   selectDriver,
+  shareFresh,
+  syncBlobNames,
   whileKept,
   writeBlob,
 } from "../storage";
@@ -41,6 +45,8 @@ export type LoadOptions = {
   signal?: AbortSignal | undefined;
   /** Refuse an archive of several images. */
   single?: boolean;
+  /** In place of the usual policy.json. */
+  policyFile?: string | undefined;
 };
 
 export type LoadedImage = StoredImage & {
@@ -91,6 +97,12 @@ async function load(
       const found = formOf(what, box);
       if (form !== undefined && form !== found && !(form === "oci" && box.size("index.json") !== null))
         throw new EngineError("invalid", what, "", `it is no ${form}, but ${found}`);
+      (await import("./signatures")).assertLocalAccepted(
+        context,
+        transportOf(form ?? found, source),
+        typeof source === "string" ? resolvePath(source) : "",
+        options.policyFile,
+      );
       if (options.single === true)
         await assertOne(what, imagesIn(what, box, form ?? found, platform, reference));
       for await (const image of imagesIn(what, box, form ?? found, platform, reference)) {
@@ -107,6 +119,14 @@ async function load(
   }
   await collectGarbage(context).catch((error: unknown) => context.warn(`clean up: ${reasonOf(error)}`));
   return loaded;
+}
+
+/** As policy.json calls it. */
+function transportOf(form: BoxForm, source: string | number): string {
+  if (form !== "oci") return form;
+  const isDirectory =
+    typeof source === "string" && (statSync(source, { throwIfNoEntry: false })?.isDirectory() ?? false);
+  return isDirectory ? "oci" : "oci-archive";
 }
 
 async function assertOne(what: string, images: AsyncIterable<BoxedImage>): Promise<void> {
@@ -154,6 +174,7 @@ async function adopt(
   writeBlob(context, boxed.config, { digest: manifest.config.digest });
   for (const { bytes, digest } of boxed.documents) writeBlob(context, bytes, { digest });
   const id = manifest.config.digest;
+  syncBlobNames(context);
   insertImage(context.db(), {
     image: imageRow(id, config, sizeBytes),
     config: new TextDecoder().decode(boxed.config),
@@ -169,6 +190,7 @@ async function adopt(
     nowMs: context.now(),
   });
   await projectIndex(context);
+  await shareFresh(context).catch((error: unknown) => context.warn(`share files: ${reasonOf(error)}`));
   const first = boxed.names[0];
   const name = first === undefined ? undefined : familiarReference(parseReference(first));
   emit(context, { Type: "image", Action: "load", ID: id, Attributes: { name: name ?? id } });

@@ -30,23 +30,29 @@ import {
   readRegistriesConf,
   type Source,
 } from "../registry";
-import { type Context, emit, insertImage } from "../state";
+import { type Context, emit, insertDropped, insertImage } from "../state";
 import {
   announceContent,
+  type BlobWriter,
   collectGarbage,
+  type Driver,
   ensureLayout,
   hasBlob,
   projectIndex,
   readBlob,
   removeAbandoned,
   selectDriver,
+  shareFresh,
+  syncBlobNames,
   whileKept,
   writeBlob,
 } from "../storage";
-import { fetchLayers } from "./_layers";
+import { fetchLayers, type LayerSource } from "./_layers";
 import { imageRow, layerRows } from "./_rows";
 import { embeddedImage } from "./embedded";
+import { acceptsAnything, readPolicy, requirementsFor } from "./policy";
 import type { PullProgress } from "./progress";
+import type { AskedImage } from "./signatures";
 import { lookUpImage, type StoredImage, suits } from "./stored";
 
 /** From a name to an image in the store. */
@@ -67,8 +73,37 @@ export type PullOptions = {
   flags?: RegistryFlags | undefined;
   /** What the registry sees of us: `proa/0.1.0`. */
   userAgent?: string;
+  /** Asked when the image is known, and before its layers are fetched: who lets containers start meanwhile (`lazy-fetcher.ts`). */
+  onKnown?: (known: KnownImage) => Promise<Beforehand | null>;
   /** For tests. */
   retry?: RegistryOptions["retry"];
+};
+
+/** An image of which all is known but its layers. */
+export type KnownImage = {
+  context: Context;
+  driver: Driver;
+  client: RegistryClient;
+  /** Path within the registry. */
+  repository: string;
+  reference: Reference;
+  imageId: Digest;
+  manifestDigest: Digest;
+  layers: readonly Descriptor[];
+  config: ImageConfig;
+  platform: Platform | undefined;
+  signal: AbortSignal | undefined;
+  /** Record it as one whose blobs can be fetched again, SIZEBYTES large. */
+  record: (sizeBytes: number) => Promise<void>;
+};
+
+/** What becomes of a pull whose image was recorded before its layers were there. */
+export type Beforehand = {
+  /** In place of the registry's own. */
+  source: LayerSource;
+  onBlob: (blob: BlobWriter) => void;
+  /** All layers are here, SIZEBYTES large. Throws where they are not wanted any more. */
+  finish: (sizeBytes: number) => void;
 };
 
 const configLimitBytes = 8 << 20;
@@ -192,27 +227,66 @@ async function pull(
   const resolved = await resolve(client, reference, source.path, platform, signal);
   onProgress({ kind: "resolved", reference: formatReference(reference), digest: resolved.named });
   const { manifest } = resolved;
+  await checkPolicy(
+    context,
+    { reference, digest: resolved.digest, client, repository: source.path, signal },
+    options,
+  );
   const blobs = [manifest.config, ...manifest.layers, ...resolved.documents].map(({ digest }) => digest);
   announceContent(context, blobs, []);
   const config = await fetchConfig(context, client, source.path, manifest.config, signal);
   announceContent(context, [], chainIdsOf(config.config.diffIds));
   checkConfig(context, reference, manifest, config.config, platform);
   const { driver } = await selectDriver(context);
-  const sizeBytes = await fetchLayers({
+  const keep = async (sizeBytes: number): Promise<void> => {
+    for (const document of resolved.documents)
+      writeBlob(context, document.bytes, { digest: document.digest });
+    syncBlobNames(context);
+    record(context, reference, resolved, config, blobs, sizeBytes);
+    await projectIndex(context);
+  };
+  const beforehand = await options.onKnown?.({
     context,
     driver,
     client,
+    repository: source.path,
+    reference,
+    imageId: manifest.config.digest,
+    manifestDigest: resolved.digest,
+    layers: manifest.layers,
+    config: config.config,
+    platform,
+    signal,
+    record: async (sizeBytes) => {
+      for (const { digest, size } of manifest.layers)
+        if (!hasBlob(context, digest, size)) insertDropped(context.db(), digest, size);
+      await keep(sizeBytes);
+    },
+  });
+  const sizeBytes = await fetchLayers({
+    context,
+    driver,
+    client: beforehand?.source ?? client,
     repository: source.path,
     layers: manifest.layers,
     diffIds: config.config.diffIds,
     onProgress,
     signal,
+    onBlob: beforehand?.onBlob,
   });
-  for (const document of resolved.documents) writeBlob(context, document.bytes, { digest: document.digest });
-  record(context, reference, resolved, config, blobs, sizeBytes);
-  await projectIndex(context);
+  if (beforehand) beforehand.finish(sizeBytes);
+  else await keep(sizeBytes);
+  await shareFresh(context).catch((error: unknown) => context.warn(`share files: ${reasonOf(error)}`));
   const { platform: runs, config: run } = config.config;
   return { id: manifest.config.digest, platform: runs, config: run, name: familiarReference(reference) };
+}
+
+/** Before anything but documents is fetched. */
+async function checkPolicy(context: Context, asked: AskedImage, { flags }: PullOptions): Promise<void> {
+  const policyFile = flags?.signaturePolicy;
+  const requirements = requirementsFor(readPolicy(context.env, policyFile), asked.reference);
+  if (acceptsAnything(requirements)) return;
+  await (await import("./signatures")).assertAccepted(context, { ...asked, policyFile });
 }
 
 type Resolved = {

@@ -5,7 +5,6 @@ import {
   digestOf,
   familiarReference,
   formatReference,
-  type Manifest,
   mediaTypes,
   parseReference,
   type Reference,
@@ -17,17 +16,21 @@ import { type Connecting, pushTarget, type RegistryFlags, RegistryUploader } fro
 import {
   allTags,
   type Context,
+  compressedLayer,
   emit,
   insertRepositoryDigest,
   manifestsOfImage,
+  noteCompressedLayer,
+  repositoriesOfManifest,
   repositoriesWithBlob,
   repositoryDigest,
   tagByName,
   tagsOfImage,
 } from "../state";
-import { blobPath, type CompressionKind, hasBlob, readBlob, whileKept } from "../storage";
+import { blobPath, hasBlob, readBlob, whileKept } from "../storage";
 import { Gate } from "./_gate";
-import { compressionOf, recompress } from "./_recompress";
+import { compressionOf, hasFormat, type LayerFormat, manifestBytes, recompress } from "./_recompress";
+import { withoutContents } from "./_toc-format";
 import { completeImage } from "./refetch";
 import { lookUp, notFound } from "./stored";
 
@@ -55,7 +58,7 @@ export type PushOptions = {
   onProgress?: (progress: PushProgress) => void;
   signal?: AbortSignal | undefined;
   /** Layers that are compressed otherwise are compressed so. */
-  compression?: CompressionKind | undefined;
+  compression?: LayerFormat | undefined;
   level?: number | undefined;
   /** Those that are compressed so already are compressed anew. */
   isForced?: boolean;
@@ -149,7 +152,12 @@ function sourceOf(context: Context, text: string): LocalSource {
 }
 
 /** A blob on its way, and what to do with it afterwards. */
-type Item = { descriptor: Descriptor; path: string; discard?: () => void };
+type Item = {
+  descriptor: Descriptor;
+  /** Undefined: the registry has it already. */
+  path: string | undefined;
+  discard?: () => void;
+};
 
 async function push(
   context: Context,
@@ -180,6 +188,7 @@ async function push(
     uploader,
     target: target.path,
     domain: target.domain,
+    isPulled: repositoriesOfManifest(context.db(), source.manifest).length > 0,
     options,
     signal: stop.signal,
   };
@@ -226,6 +235,8 @@ type Job = {
   /** Repository there. */
   target: string;
   domain: string;
+  /** From a registry, where its layers are as they are here. */
+  isPulled: boolean;
   options: PushOptions;
   signal: AbortSignal;
 };
@@ -252,6 +263,10 @@ async function pushBlob(job: Job, descriptor: Descriptor, isLayer: boolean): Pro
   try {
     signal.throwIfAborted();
     const { digest, size } = item.descriptor;
+    if (item.path === undefined) {
+      tell("exists", size);
+      return item;
+    }
     const became = await job.uploader.uploadBlob(job.target, {
       blob: { digest, size, content: Bun.file(item.path) },
       mountFrom: mountableFrom(job, digest),
@@ -271,11 +286,26 @@ async function itemFor(job: Job, descriptor: Descriptor, isLayer: boolean): Prom
   const asIs = { descriptor, path: blobPath(context, descriptor.digest) };
   const { format } = options;
   const has = compressionOf(descriptor.mediaType);
-  // Docker's manifests have gzip and nothing else.
-  const wanted = options.compression ?? (format === "docker" && has !== "gzip" ? "gzip" : undefined);
+  // Plain tars, as `docker save` and `import` have them, are too large to send; docker's manifests have gzip and nothing else.
+  const needsGzip = (has === "none" && !job.isPulled) || (format === "docker" && has !== "gzip");
+  const wanted = options.compression ?? (needsGzip ? "gzip" : undefined);
   if (!isLayer || wanted === undefined) return asIs;
-  if (has === wanted && options.isForced !== true) return asIs;
-  return recompress(context, descriptor, wanted, options.level);
+  if (hasFormat(descriptor, wanted) && options.isForced !== true) return asIs;
+  if (wanted === "zstd:chunked") return recompress(context, descriptor, wanted, options.level);
+  const key = `${wanted}${options.level === undefined ? "" : `:${options.level}`}`;
+  const known = compressedLayer(context.db(), descriptor.digest, key);
+  const mediaType = wanted === "gzip" ? mediaTypes.ociLayerGzip : mediaTypes.ociLayerZstd;
+  if (known !== null && (await job.uploader.hasBlob(job.target, known.became as Digest, job.signal))) {
+    const { annotations = {}, ...rest } = descriptor;
+    const left = withoutContents(annotations);
+    const said = Object.keys(left).length > 0 ? { annotations: left } : {};
+    const is = { mediaType, digest: known.became as Digest, size: known.size_bytes };
+    return { descriptor: { ...rest, ...is, ...said }, path: undefined };
+  }
+  const made = await recompress(context, descriptor, wanted, options.level);
+  const { digest: became, size: size_bytes } = made.descriptor;
+  noteCompressedLayer(context.db(), descriptor.digest, key, { became, size_bytes });
+  return made;
 }
 
 /** Repositories of that registry that we know to have the blob. */
@@ -285,51 +315,6 @@ function mountableFrom({ context, domain, target }: Job, digest: Digest): string
     .filter((repository) => repository.startsWith(prefix))
     .map((repository) => repository.slice(prefix.length))
     .filter((path) => path !== target);
-}
-
-/** The manifest to put: the one that is here, unless its layers or its type are others. */
-function manifestBytes(
-  bytes: Uint8Array,
-  manifest: Manifest,
-  layers: readonly Descriptor[],
-  format: "oci" | "docker" | undefined,
-): { bytes: Uint8Array; mediaType: string } {
-  const isDocker = manifest.mediaType === mediaTypes.dockerManifest;
-  const hasZstd = layers.some(({ mediaType }) => compressionOf(mediaType) === "zstd");
-  const wanted = format ?? (isDocker && !hasZstd ? "docker" : "oci"); // zstd is only OCI's
-  const isSame = layers.every((layer, at) => layer.digest === manifest.layers[at]?.digest);
-  if (isSame && wanted === (isDocker ? "docker" : "oci")) return { bytes, mediaType: manifest.mediaType };
-  if (wanted === "docker" && hasZstd) {
-    throw new EngineError("unsupported", "write manifest", "--format v2s2", "it has no zstd", {
-      hint: "use --format oci, or --compression-format gzip",
-    });
-  }
-  const document = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
-  const isOci = wanted === "oci";
-  const mediaType = isOci ? mediaTypes.ociManifest : mediaTypes.dockerManifest;
-  const config = {
-    ...(document["config"] as object),
-    mediaType: isOci ? mediaTypes.ociConfig : mediaTypes.dockerConfig,
-  };
-  const old = document["layers"] as Record<string, unknown>[];
-  const rewritten = layers.map(({ digest, size, mediaType: type }, at) => ({
-    ...old[at],
-    mediaType: layerType(type, isOci),
-    digest,
-    size,
-  }));
-  const { annotations, ...rest } = document;
-  const kept = isOci && annotations !== undefined ? { annotations } : {};
-  const changed = { ...rest, mediaType, config, layers: rewritten, ...kept };
-  return { bytes: new TextEncoder().encode(JSON.stringify(changed)), mediaType };
-}
-
-function layerType(mediaType: string, isOci: boolean): string {
-  const kind = compressionOf(mediaType);
-  if (/nondistributable|\.foreign\./.test(mediaType)) return mediaType;
-  if (!isOci) return kind === "gzip" ? mediaTypes.dockerLayerGzip : mediaType;
-  if (kind === "gzip") return mediaTypes.ociLayerGzip;
-  return kind === "zstd" ? mediaTypes.ociLayerZstd : mediaTypes.ociLayer;
 }
 
 /** The registry has it under this digest now: `images --digests` and the next push know it. Where the repository is none of the image's names, nothing is noted. */

@@ -29,6 +29,7 @@ import {
   unpacked,
   whileKept,
 } from "../storage";
+import { hasFormat, type LayerFormat, manifestBytes, type Recompressed, recompress } from "./_recompress";
 import { tarEnd, tarHeader, tarPadding } from "./_tar";
 import { completeImage } from "./refetch";
 import { lookUp, notFound } from "./stored";
@@ -41,6 +42,9 @@ export type SaveOptions = {
   format: SaveFormat;
   /** `docker-dir`: layers that are not compressed are, with gzip. */
   compress?: boolean;
+  /** OCI's forms: layers that are compressed otherwise are compressed so. */
+  compression?: LayerFormat | undefined;
+  level?: number | undefined;
   /** Only images for it may be saved. */
   platform?: string | undefined;
   /** Names in place of those that they were called by; what is put into the archive as it stands. */
@@ -75,7 +79,7 @@ export async function saveArchive(
     const saved = await collect(context, images, options);
     const tar = new TarFile(write, context.now());
     if (options.format === "docker-archive") await writeDockerArchive(context, saved, tar, options.signal);
-    else await writeLayout(context, saved, tar, options.signal);
+    else await writeLayout(context, saved, tar, options);
     tar.end();
     for (const { id, names } of saved) told(context, id, names);
   });
@@ -96,7 +100,7 @@ export async function saveDirectory(
     const made = makeDirectory(directory);
     const target = new Directory(directory);
     try {
-      if (options.format === "oci-dir") await writeLayout(context, saved, target, options.signal);
+      if (options.format === "oci-dir") await writeLayout(context, saved, target, options);
       else if (first !== undefined) await writeDockerDirectory(context, first, target, options);
     } catch (error) {
       for (const name of made ? ["."] : readdirSync(directory))
@@ -293,7 +297,7 @@ async function writeLayout(
   context: Context,
   images: readonly Saved[],
   files: Files,
-  signal: AbortSignal | undefined,
+  options: SaveOptions,
 ): Promise<void> {
   const written = new Set<string>();
   const nameOf = (digest: Digest) => `blobs/${digest.replace(":", "/")}`;
@@ -304,16 +308,24 @@ async function writeLayout(
     files.directory("blobs/sha512");
   const entries: object[] = [];
   for (const image of images) {
+    const layers: Descriptor[] = [];
     for (const layer of image.manifest.layers) {
-      if (written.has(layer.digest)) continue;
-      written.add(layer.digest);
-      await files.stream(
-        nameOf(layer.digest),
-        layer.size,
-        checked(storedLayer(context, layer, signal), layer.digest),
-      );
+      const made = await recompressedFor(context, layer, options);
+      const { descriptor, path } = made ?? { descriptor: layer, path: blobPath(context, layer.digest) };
+      layers.push(descriptor);
+      try {
+        if (written.has(descriptor.digest)) continue;
+        written.add(descriptor.digest);
+        const source = fileAt(path, options.signal);
+        await files.stream(nameOf(descriptor.digest), descriptor.size, checked(source, descriptor.digest));
+      } finally {
+        made?.discard();
+      }
     }
-    const { mediaType, bytes } = ociManifest(image);
+    const { mediaType, bytes } =
+      options.compression === undefined
+        ? ociManifest(image)
+        : manifestBytes(image.manifestBytes, image.manifest, layers, "oci");
     const digest = digestOf(bytes);
     for (const [blob, content] of [
       [image.manifest.config.digest, image.config],
@@ -330,6 +342,16 @@ async function writeLayout(
     if (image.names.length === 0) entries.push(entry);
   }
   files.put("index.json", json({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: entries }));
+}
+
+/** The layer in another compression, in a file of its own; null where it is to stay as it is. */
+async function recompressedFor(
+  context: Context,
+  layer: Descriptor,
+  { compression, level }: SaveOptions,
+): Promise<Recompressed | null> {
+  if (compression === undefined || hasFormat(layer, compression)) return null;
+  return recompress(context, layer, compression, level);
 }
 
 /** Byte for byte where it is OCI's already; Docker's becomes OCI's by other names for the same things. */
@@ -409,7 +431,11 @@ async function* storedLayer(
   layer: Descriptor,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void> {
-  const fd = openSync(blobPath(context, layer.digest), "r");
+  yield* fileAt(blobPath(context, layer.digest), signal);
+}
+
+async function* fileAt(path: string, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void> {
+  const fd = openSync(path, "r");
   try {
     for await (const chunk of readPieces(fd, 0, sizeOf(fd))) {
       signal?.throwIfAborted();

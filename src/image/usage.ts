@@ -1,5 +1,5 @@
 /** What images take on the disk: unpacked layers and stored blobs, each once however many images have it. */
-import { allBlobUses, allLayerUses, allStoredLayers, type Context } from "../state";
+import { allBlobUses, allLayerUses, allStoredLayers, artifactBlobs, type Context } from "../state";
 import { storedBlobs } from "../storage";
 import { type ImageSummary, listImages } from "./list";
 
@@ -39,6 +39,8 @@ export function imagesUse(context: Context): ImagesUse {
   };
   for (const { digest, image_id } of allBlobUses(db)) use(digest, image_id);
   for (const { chain_id, image_id } of allLayerUses(db)) use(`layer ${chain_id}`, image_id);
+
+  for (const digest of artifactBlobs(db)) if (!users.has(digest)) sizes.delete(digest); // no image's, and no garbage
 
   const shared = new Map<string, number>();
   const unique = new Map<string, number>();

@@ -5,6 +5,7 @@ import { grantedCapabilities } from "./capabilities";
 import type { ContainerSpec } from "./container-spec";
 import type { ResolvedSeccomp } from "./default-seccomp";
 import { isolationOf } from "./isolation";
+import type { LinuxResources } from "./linux-resources";
 import type { NamespaceKind } from "./namespace-mode";
 import type { ResolvedUser } from "./passwd";
 import { appliedPaths, hasWritableCgroups } from "./protected-paths";
@@ -49,6 +50,8 @@ export type RuntimeConfig = {
     maskedPaths: string[];
     readonlyPaths: string[];
     personality?: { domain: string };
+    cgroupsPath?: string;
+    resources?: LinuxResources;
   };
 };
 
@@ -195,6 +198,8 @@ export function processBase(
   const capabilities = privileged
     ? grantedCapabilities([], more.privileged ? [] : host.CapDrop, true)
     : grantedCapabilities(host.CapAdd, host.CapDrop, false);
+  // execve takes them from all but root: with them it would execute what its user has no right to
+  const held = user.uid === 0 ? capabilities : [];
   const { Umask } = isolationOf(host);
   return {
     terminal,
@@ -209,7 +214,7 @@ export function processBase(
     env: environment(spec, user, terminal, env),
     cwd: "/",
     // inheritable stays empty: a program must not pass on what it was not given for that (CVE-2022-24769)
-    capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+    capabilities: { bounding: capabilities, effective: held, permitted: held },
     noNewPrivileges: noNewPrivileges(spec) && !more.privileged,
   };
 }

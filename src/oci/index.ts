@@ -2,6 +2,7 @@ export { type ArchivedImage, archiveManifestLimitBytes, readArchiveManifest } fr
 export { parseBytes } from "./bytes";
 export { ALL_CAPABILITIES, capabilityName, grantedCapabilities } from "./capabilities";
 export { type CdiName, cdiName, isCdiDevice } from "./cdi-name";
+export { checkResources, type HostResources, listMembers } from "./check-resources";
 export {
   type ConfigInput,
   encodeConfig,
@@ -75,12 +76,18 @@ export {
   isolationOf,
 } from "./isolation";
 export {
+  isSettable,
+  type LinuxResources,
+  linuxResources,
+} from "./linux-resources";
+export {
   checkLogConfig,
   type LogConfig,
   type LogLimits,
   logAttributes,
   logDrivers,
   logLimits,
+  logOptionNames,
   renderTag,
   type TagField,
 } from "./log-config";
@@ -130,7 +137,13 @@ export {
   withDefaultTag,
 } from "./reference";
 export type { Resources, ThrottleDevice } from "./resources";
-export { NO_RESTART, parseRestartPolicy, type RestartPolicy, restartPolicyText } from "./restart-policy";
+export {
+  NO_RESTART,
+  POLICIES,
+  parseRestartPolicy,
+  type RestartPolicy,
+  restartPolicyText,
+} from "./restart-policy";
 export {
   type LinuxSeccomp,
   parseSeccompProfile,

@@ -21,6 +21,12 @@ const optionsOf: Record<string, readonly string[]> = {
 
 export const logDrivers: readonly string[] = Object.keys(optionsOf);
 
+/** The options of a driver; without one, all there are. */
+export function logOptionNames(driver?: string): readonly string[] {
+  if (driver !== undefined) return Object.hasOwn(optionsOf, driver) ? (optionsOf[driver] ?? []) : [];
+  return [...new Set(Object.values(optionsOf).flat())];
+}
+
 /** What docker and podman know beside those. */
 const elsewhere: Record<string, string> = {
   syslog: "proa sends no logs over the network: journald hands on to a syslog where there is one",

@@ -104,6 +104,16 @@ export function allContainerSpecs(db: Database): Map<string, string> {
   return new Map(rows.map((row) => [row.id, row.spec]));
 }
 
+/** The containers that need others (`--requires`), with their specs, JSON: an index holds them. */
+export function requiringContainers(db: Database): { id: string; name: string; spec: string }[] {
+  return db
+    .query<{ id: string; name: string; spec: string }, []>(
+      `SELECT container.id AS id, name, spec FROM container_spec JOIN container USING (id)
+       WHERE instr(spec, '"Requires":["') > 0`,
+    )
+    .all();
+}
+
 /** Returns false where the container has been removed. */
 export function markRunning(db: Database, id: string, startedMs: number): boolean {
   const { changes } = db
@@ -113,6 +123,11 @@ export function markRunning(db: Database, id: string, startedMs: number): boolea
     )
     .run(startedMs, id);
   return changes === 1;
+}
+
+/** Note why a container that does not run could not be started. */
+export function markStartFailed(db: Database, id: string, error: string): void {
+  db.query("UPDATE container SET error = ? WHERE id = ? AND status <> 'running'").run(error, id);
 }
 
 export type Ended = {

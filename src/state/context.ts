@@ -3,7 +3,13 @@ import type { Database } from "bun:sqlite";
 import { statSync } from "node:fs";
 import { EngineError } from "../error";
 import { type HostMappings, hostMappings, isUnshared } from "../helper";
-import { type Config, type LogDefaults, type NetworkConfig, readConfig } from "./config";
+import {
+  type CgroupManagerName,
+  type Config,
+  type LogDefaults,
+  type NetworkConfig,
+  readConfig,
+} from "./config";
 import {
   checkRuntimeDirectory,
   makePrivateDirectory,
@@ -18,6 +24,10 @@ export type Context = {
   readonly paths: Paths;
   /** Configured storage driver, or undefined: probe. Reads the configuration at the first call where the caller named none. */
   readonly storageDriver: string | undefined;
+  /** Who makes control groups, where the caller or the configuration says so; else what is found. Reads the configuration as above. */
+  readonly cgroupManager: CgroupManagerName | undefined;
+  /** The caller has named it: where it cannot be had, nothing takes its place. */
+  readonly isCgroupManagerAsked: boolean;
   /** Settings of networks. Reads the configuration at the first call. */
   readonly network: NetworkConfig;
   /** Settings of logs. Reads the configuration at the first call. */
@@ -37,6 +47,7 @@ export type ContextOptions = {
   /** Directory of configuration files in place of the usual one. */
   config?: string | undefined;
   storageDriver?: string | undefined;
+  cgroupManager?: CgroupManagerName | undefined;
   warn: (message: string) => void;
   now?: () => number;
 };
@@ -57,6 +68,12 @@ export function createContext(options: ContextOptions): Context {
       config ??= readConfig(paths.config);
       return config.storageDriver;
     },
+    get cgroupManager() {
+      if (options.cgroupManager !== undefined) return options.cgroupManager;
+      config ??= readConfig(paths.config);
+      return config.cgroupManager;
+    },
+    isCgroupManagerAsked: options.cgroupManager !== undefined,
     get network() {
       config ??= readConfig(paths.config);
       return config.network;

@@ -2,14 +2,14 @@
 import { Database } from "bun:sqlite";
 import { chmodSync } from "node:fs";
 import { dirname } from "node:path";
-import { EngineError } from "../error";
+import { begun, EngineError, tracing } from "../error";
 import { layReserve } from "./reserve";
 
 /** SQLite's waiters look again and again, with no queue: of 200 that write at once on a busy machine the unlucky wait for 20 s. */
 const BUSY_TIMEOUT_MS = 60_000;
 
 /** How many migrations there are. Their text is loaded only where one is due. */
-const SCHEMA = 8;
+const SCHEMA = 9;
 
 /**
  * Pages in the WAL that make a commit move them into the database, which waits for the disk. Nobody keeps the database open, so each command reads
@@ -20,9 +20,13 @@ const OPEN_TRIES = 50;
 
 /** Open the database at `path`, made and migrated as needed. Safe under parallel first starts. */
 export function openDatabase(path: string): Database {
+  const done = begun("debug", `open database ${path}`);
   for (let attempt = 1; ; attempt++) {
     try {
-      return open(path);
+      const db = open(path);
+      if (tracing.hear === undefined) return db;
+      done?.(attempt === 1 ? "at once" : `at attempt ${attempt}`);
+      return (require("./_traced") as typeof import("./_traced")).traced(db);
     } catch (error) {
       // creating the WAL can say "locked" in spite of the busy timeout
       if (attempt === OPEN_TRIES || !isBusy(error)) throw wrap(path, error);

@@ -100,6 +100,11 @@ function putTag(db: Database, row: TagRow): void {
   );
 }
 
+/** The size of an image that was recorded before its layers were here. */
+export function setImageSize(db: Database, id: string, sizeBytes: number): void {
+  db.query("UPDATE image SET size_bytes = ? WHERE id = ?").run(sizeBytes, id);
+}
+
 /** Give an image one name more, taking it from the image that had it. */
 export function insertTag(db: Database, row: TagRow): void {
   db.transaction(() => putTag(db, row)).immediate();
@@ -232,6 +237,8 @@ export function indexEntries(db: Database): IndexEntryRow[] {
        UNION ALL
        SELECT '' AS name, manifest.digest, media_type, size_bytes
        FROM manifest WHERE NOT EXISTS (SELECT 1 FROM tag WHERE tag.manifest = manifest.digest)
+       UNION ALL
+       SELECT name, digest, media_type, manifest_bytes FROM artifact
        ORDER BY name, manifest`,
     )
     .all();
@@ -385,7 +392,9 @@ export function takeGarbage(db: Database): GarbageRow[] {
     db.run(
       `DELETE FROM garbage WHERE kind = 'blob' AND digest IN (SELECT digest FROM manifest_blob);
        DELETE FROM garbage WHERE kind = 'blob' AND digest IN (SELECT digest FROM manifest_list_blob);
-       DELETE FROM garbage WHERE kind = 'layer' AND digest IN (SELECT chain_id FROM image_layer);`,
+       DELETE FROM garbage WHERE kind = 'blob' AND digest IN (SELECT digest FROM artifact_blob);
+       DELETE FROM garbage WHERE kind = 'layer' AND digest IN (SELECT chain_id FROM image_layer);
+       DELETE FROM compressed_layer WHERE digest IN (SELECT digest FROM garbage WHERE kind = 'blob');`,
     );
     return db.query<GarbageRow, []>("SELECT * FROM garbage").all();
   });

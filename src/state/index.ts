@@ -1,4 +1,6 @@
-export type { LogDefaults, NetworkConfig } from "./config";
+export * from "./artifacts";
+export type { CgroupManagerName, LogDefaults, NetworkConfig } from "./config";
+export { type ConfigKey, configKeys, configTables } from "./config-keys";
 export * from "./containers";
 export { type Context, type ContextOptions, createContext } from "./context";
 export { EventReader, type JournalEvent } from "./event-reader";
@@ -9,6 +11,7 @@ export * from "./images";
 export { isLocked, isStillAt, tryLock, waitUnlocked } from "./lock";
 export * from "./manifest-lists";
 export { isMountPoint } from "./mount-points";
+export * from "./names";
 export * from "./networks";
 export { makePrivateDirectory, makeRuntimeDirectory, type Paths, resolvePaths } from "./paths";
 export { isDiskFull, withReserve } from "./reserve";

@@ -2,6 +2,7 @@
  * Liveness. A supervisor holds flock(LOCK_EX) on its run directory for as long as it lives: the lock, not a pid, says that a container runs.
  */
 import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
+import { begun } from "../error";
 import { flock, LOCK_EX, LOCK_NB, LOCK_SH } from "../helper";
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY;
@@ -28,6 +29,7 @@ export function isStillAt(path: string, fd: number): boolean {
 
 /** Does a process hold the lock of `directory`? No directory, no process. */
 export function isLocked(directory: string): boolean {
+  if (!statSync(directory, { throwIfNoEntry: false })) return false; // the usual case, and an error is dear
   let fd: number;
   try {
     fd = openSync(directory, DIRECTORY);
@@ -52,7 +54,9 @@ export function waitUnlocked(directory: string): void {
     throw error;
   }
   try {
+    const done = begun("debug", `wait for the lock of ${directory}`);
     flock(fd, LOCK_SH);
+    done?.("free");
   } finally {
     closeSync(fd);
   }

@@ -1,4 +1,5 @@
 /** The schema, one step a version (`PRAGMA user_version`). A step that has been released is never edited. */
+import { artifactSchema } from "./schema-artifacts";
 import { idSchema } from "./schema-ids";
 import { imageSchema } from "./schema-images";
 import { lifeSchema } from "./schema-life";
@@ -41,4 +42,5 @@ export const migrations: string[] = [
   idSchema.join("\n"),
   listSchema.join("\n"),
   storeSchema.join("\n"),
+  artifactSchema.join("\n"),
 ];

@@ -15,7 +15,11 @@ export function allBlobUses(db: Database): BlobUse[] {
 
 /** Blobs that manifest lists hold, whether an image has them or not. */
 export function blobsOfLists(db: Database): Set<string> {
-  const rows = db.query<{ digest: string }, []>("SELECT DISTINCT digest FROM manifest_list_blob").all();
+  const rows = db
+    .query<{ digest: string }, []>(
+      "SELECT digest FROM manifest_list_blob UNION SELECT digest FROM artifact_blob",
+    )
+    .all();
   return new Set(rows.map(({ digest }) => digest));
 }
 
@@ -76,4 +80,29 @@ export function insertDropped(db: Database, digest: string, sizeBytes: number): 
 /** It is here again, or nobody refers to it any more. */
 export function deleteDropped(db: Database, digest: string): void {
   db.query("DELETE FROM dropped_blob WHERE digest = ?").run(digest);
+}
+
+export type CompressedLayer = { became: string; size_bytes: number };
+
+/** What the layer became when it was compressed so before. */
+export function compressedLayer(db: Database, digest: string, format: string): CompressedLayer | null {
+  return db
+    .query<CompressedLayer, [string, string]>(
+      "SELECT became, size_bytes FROM compressed_layer WHERE digest = ? AND format = ?",
+    )
+    .get(digest, format);
+}
+
+export function noteCompressedLayer(
+  db: Database,
+  digest: string,
+  format: string,
+  { became, size_bytes }: CompressedLayer,
+): void {
+  db.query("INSERT OR REPLACE INTO compressed_layer VALUES (?, ?, ?, ?)").run(
+    digest,
+    format,
+    became,
+    size_bytes,
+  );
 }

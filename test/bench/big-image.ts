@@ -1,5 +1,5 @@
 /** An image of 300 MB in 20,000 files and three layers, the same on every machine. */
-import { makeImage, makeLayer, type TestImage, type Tree } from "../harness";
+import { type Layer, makeImage, makeLayer, type TestImage, type Tree } from "../harness";
 
 const FILES = 20_000;
 const FILE_BYTES = 15_000; // on average
@@ -28,13 +28,17 @@ function content(next: () => number, vocabulary: readonly string[], size: number
 }
 
 export async function bigImage(): Promise<TestImage> {
+  return makeImage({ layers: await bigLayers(), config: { Cmd: ["none"] } });
+}
+
+export async function bigLayers(): Promise<Layer[]> {
   const next = numbers(20_260_101);
   const vocabulary = Array.from({ length: 4_000 }, () =>
     next()
       .toString(36)
       .repeat(1 + (next() % 2)),
   );
-  const layers = [];
+  const layers: Layer[] = [];
   for (let layer = 0; layer < LAYERS; layer++) {
     const tree: Tree = {};
     for (let i = layer; i < FILES; i += LAYERS) {
@@ -44,5 +48,5 @@ export async function bigImage(): Promise<TestImage> {
     }
     layers.push(await makeLayer(tree));
   }
-  return makeImage({ layers, config: { Cmd: ["none"] } });
+  return layers;
 }

@@ -3,10 +3,15 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { join } from "node:path";
 import { makeImage, processesOf, pushImage, type Registry, tinyImage } from "../harness";
 import { bigImage } from "./big-image";
+import { completion } from "./completion";
 import type { BenchEngine } from "./engines";
+import { face } from "./face";
+import { lazy } from "./lazy";
 import { data, inARow, verbs } from "./life";
+import { limits } from "./limits";
 import { type Contender, floorProgram, inTurn, type Medians, type Sample, timed } from "./measure";
 import { network } from "./network";
+import { transfer } from "./transfer";
 
 export type Bench = {
   engines: BenchEngine[];
@@ -172,7 +177,7 @@ const images: Figure = {
   async measure(bench) {
     const rows: Row[] = [];
     let made = 1; // tiny
-    for (const count of [1, 100]) {
+    for (const count of [1, 100, 1000]) {
       for (; made < count; made++) {
         const image = await makeImage({
           layers: [{ [`file-${made}`]: `${made}` }],
@@ -342,7 +347,12 @@ export const figures: readonly Figure[] = [
   inARow,
   data,
   pull,
+  transfer,
+  lazy,
   network,
+  limits,
+  completion,
+  face,
 ];
 
 /** Every engine has the tiny image and has run it. A peer that does not work here is left out, with a warning. */

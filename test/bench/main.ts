@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- [--alone] [-n ROUNDS] [FIGURE…]`: medians of interleaved samples, beside the floor measured in the same minutes, as a
  * markdown table. podman stands beside proa where it is installed,
- * unless --alone. Figures: run exec ps images memory together verbs row data pull network.
+ * unless --alone. Figures: run exec ps images memory together verbs row data pull transfer lazy network limits completion face.
  */
 import { mkdtempSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";

@@ -20,15 +20,15 @@ export function floorProgram(): string {
   return program;
 }
 
-/** Run a command under `floor time` (or another measuring verb), which has no part in the time. Throws when it fails. */
-export function timed(command: Command, verb: readonly string[] = ["time"]): Sample {
+/** Run a command under `floor time` (or another measuring verb), which has no part in the time. Throws when it ends otherwise than with STATUS. */
+export function timed(command: Command, verb: readonly string[] = ["time"], status = 0): Sample {
   const result = Bun.spawnSync([floorProgram(), ...verb, ...command.argv], {
     env: { ...command.env },
     cwd: command.cwd ?? "/",
     stdin: "ignore",
   });
   const sample = JSON.parse(result.stdout.toString() || "null") as Sample | null;
-  if (sample === null || sample.status !== 0) {
+  if (sample === null || sample.status !== status) {
     throw new Error(
       `${command.argv.join(" ")}: exit status ${sample?.status}: ${result.stderr.toString().slice(-500)}`,
     );

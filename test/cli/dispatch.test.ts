@@ -65,8 +65,7 @@ describe("help and version", () => {
   });
 
   test("proa --help run is proa run --help", async () => {
-    expect(await engine.ok(["--help", "run"])).toBe(await engine.ok(["help", "run"]));
-    expect(await engine.ok(["run", "--help"])).toBe(await engine.ok(["help", "run"]));
+    expect(await engine.ok(["--help", "run"])).toBe(await engine.ok(["run", "--help"]));
   });
 
   test("a noun alone lists its commands", async () => {
@@ -95,7 +94,7 @@ describe("where output goes", () => {
 
   test("a reader that leaves early is a quiet end", () => {
     const result = shell(`"$P" help run | head -1; echo "\${PIPESTATUS[@]}"`);
-    expect(result.stdout.toString()).toBe("Usage:  proa run [OPTIONS] IMAGE [COMMAND] [ARG...]\n0 0\n");
+    expect(result.stdout.toString()).toBe("NAME\n0 0\n");
     expect(result.stderr.toString()).toBe("");
   });
 

@@ -8,6 +8,20 @@ test("editDistance() counts insertions, deletions, replacements and swaps", () =
   expect(editDistance("kitten", "sitting")).toBe(3);
 });
 
+test("editDistance() with a limit is the same up to it, and more than it beyond", () => {
+  const letters = (seed: number) =>
+    [0, 1, 2, 3, 4].map((i) => "abc"[((seed * 7919) >> (2 * i)) % 3]).join("");
+  for (let seed = 0; seed < 2000; seed++) {
+    const [a, b] = [letters(seed), letters(seed * 31 + 7).slice(seed % 4)];
+    const whole = editDistance(a, b);
+    for (const limit of [1, 2, 3]) {
+      const within = editDistance(a, b, limit);
+      if (whole <= limit) expect(within).toBe(whole);
+      else expect(within).toBeGreaterThan(limit);
+    }
+  }
+});
+
 test("suggest() gives near names, nearest first, and nothing when none is near", () => {
   expect(suggest("verison", ["version", "run", "rm"])).toEqual(["version"]);
   expect(suggest("rnu", ["run", "rm", "rmi"])).toEqual(["run"]);

@@ -8,6 +8,7 @@ export {
   type PtyOptions,
   useEngine,
 } from "./engine";
+export { type GatedRegistry, startGatedRegistry } from "./gated-registry";
 export {
   type Blob,
   blobOf,
@@ -42,4 +43,5 @@ export {
 } from "./sandbox";
 export { type Tree, type TreeEntry, tarOf } from "./tar";
 export { missing, useTiny } from "./tiny";
+export { prepareVm, runInVm, useVm, type Vm, type VmResult, vmMissing, vmUnsupported } from "./vm";
 export { waitUntil } from "./wait";

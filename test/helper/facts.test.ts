@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type Facts, HelperError } from "../../src/helper";
+import { type Facts, groupWarnings, HelperError } from "../../src/helper";
 import { hintFor } from "../../src/helper/facts";
 
 const facts = (step: string, errno: string, object = ""): Facts => ({
@@ -120,4 +120,54 @@ test.each([
   ["EADDRINUSE", "publish port: 203.0.113.1:80/tcp: the address is in use"],
 ])("HelperError says %s of a port in words", (errno, message) => {
   expect(new HelperError("run", facts("publish port", errno, "203.0.113.1:80/tcp")).message).toBe(message);
+});
+
+describe("control groups", () => {
+  test.each([
+    ["ask systemd", "ETIMEDOUT", "/run/user/1000/bus", "systemctl --user list-jobs"],
+    ["ask systemd", "ECONNREFUSED", "/run/user/1000/bus", "loginctl enable-linger"],
+    ["ask systemd", "", "proa-1.scope", "--cgroups disabled does without"],
+    ["make control group", "EACCES", "/sys/fs/cgroup/x", "proa info tells"],
+    ["make control group", "EAGAIN", "/sys/fs/cgroup/x", "cgroup.max.descendants"],
+    ["limit", "EBUSY", "memory.max", "hold more memory than that"],
+    ["limit", "ENODEV", "io.max", "whole disks"],
+    ["limit", "EINVAL", "cpu.max", "no such value"],
+  ])("%s: %s has a hint", (step, errno, object, words) => {
+    expect(hintFor(facts(step, errno, object), host())).toContain(words);
+  });
+
+  test("a cpuset that is full is no full disk", () => {
+    expect(hintFor(facts("limit", "ENOSPC", "cpuset.cpus"), host())).toBeUndefined();
+    expect(hintFor(facts("make control group", "ENOSPC", "/sys/fs/cgroup/x"), host())).toBeUndefined();
+  });
+
+  test.each([
+    ["memory.max", "--memory is ignored: limit: memory.max: "],
+    ["memory.swap.max", "--memory-swap is ignored: "],
+    ["memory.limit_in_bytes", "--memory is ignored: "],
+    ["memory.memsw.limit_in_bytes", "--memory-swap is ignored: "],
+    ["/sys/fs/cgroup/x/cpu.cfs_quota_us", "--cpus is ignored: "],
+    ["io.bfq.weight", "--blkio-weight is ignored: "],
+    ["pids.max", "--pids-limit is ignored: "],
+    ["misc.max", "misc.max is ignored: "],
+  ])("a limit that is done without names its option: %s", (object, words) => {
+    expect(groupWarnings([facts("limit", "ENOENT", object)])[0]).toStartWith(words);
+  });
+
+  test("a group that is done without says so, and what changes it", () => {
+    expect(groupWarnings([facts("ask systemd", "ECONNREFUSED", "/run/user/1/bus")])[0]).toMatch(
+      /^the container has no control group of its own: ask systemd: \/run\/user\/1\/bus: connection refused; systemctl/,
+    );
+  });
+
+  test("what nobody has asked for is not missed", () => {
+    const limit = (object: string, value: string) => ({
+      ...facts("limit", "", object),
+      detail: `${value}: why`,
+    });
+    const usual = [limit("memory.max", "64"), limit("memory.swap.max", "64"), limit("pids.max", "2048")];
+    expect(groupWarnings(usual)).toEqual(["--memory is ignored: limit: memory.max: 64: why"]);
+    expect(groupWarnings([limit("memory.max", "64"), limit("memory.swap.max", "0")])).toHaveLength(2);
+    expect(groupWarnings([limit("pids.max", "50")])).toHaveLength(1);
+  });
 });

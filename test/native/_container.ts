@@ -53,6 +53,9 @@ export type Settings = {
   user?: number;
   /** Whether it is started again, and how long it may run. */
   life?: LifeRequests;
+  /** Its control group, and `linux.resources`. */
+  cgroup?: RunRequest["cgroup"];
+  resources?: object;
   /** Length of a directory name put into the run directory's path. */
   longPath?: number;
 };
@@ -139,7 +142,7 @@ export class Container {
     }
     writeFileSync(
       join(this.bundle, "config.json"),
-      JSON.stringify(configOf(args, terminal, settings.user ?? 0)),
+      JSON.stringify(configOf(args, terminal, settings.user ?? 0, settings.resources)),
     );
     this.#lockFd = openSync(this.runDir, "r");
     flock(this.#lockFd, LOCK_EX | LOCK_NB);
@@ -164,6 +167,7 @@ export class Container {
       seccompCache: null,
       ...settings.life,
       ...(settings.journal ? { journal: settings.journal } : {}),
+      ...(settings.cgroup ? { cgroup: settings.cgroup } : {}),
     };
   }
 
@@ -327,7 +331,7 @@ function processOf(args: string[], terminal: boolean) {
   };
 }
 
-function configOf(args: string[], terminal: boolean, user: number) {
+function configOf(args: string[], terminal: boolean, user: number, resources?: object) {
   const { mappings } = hostMappings();
   return {
     ociVersion: "1.2.0",
@@ -353,6 +357,7 @@ function configOf(args: string[], terminal: boolean, user: number) {
       uidMappings: mappings.uid,
       gidMappings: mappings.gid,
       namespaces: ["user", "mount", "pid", "ipc", "uts", "network"].map((type) => ({ type })),
+      ...(resources ? { resources } : {}),
     },
   };
 }

@@ -5,10 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /**
- * Compile PROBE, a file beside this one, with SOURCES of native/, for the tests of a file.
+ * Compile PROBE, a file beside this one, with SOURCES of native/ and these libraries ("-ljansson"), for the tests of a file.
  * Returns how to ask it: the JSON that it prints for one line, and nothing on stderr, where sanitizers report.
  */
-export function useProbe(probe: string, sources: string[]): (line: string, args?: string[]) => unknown {
+export function useProbe(
+  probe: string,
+  sources: string[],
+  libraries: string[] = [],
+): (line: string, args?: string[]) => unknown {
   let directory = "";
   const program = () => join(directory, "probe");
   beforeAll(() => {
@@ -16,7 +20,7 @@ export function useProbe(probe: string, sources: string[]): (line: string, args?
     const native = join(import.meta.dir, "../../native");
     const flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-fsanitize=address,undefined", `-I${native}`];
     const files = [join(import.meta.dir, probe), ...sources.map((name) => join(native, name))];
-    const made = Bun.spawnSync(["gcc", ...flags, "-o", program(), ...files]);
+    const made = Bun.spawnSync(["gcc", ...flags, "-o", program(), ...files, ...libraries]);
     if (made.exitCode !== 0) throw new Error(`compile the probe: ${made.stderr.toString()}`);
   });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));

@@ -130,7 +130,16 @@ test("runtimeConfig() gives nothing inheritable or ambient", () => {
   const { capabilities } = runtimeConfig(input).process;
   expect(capabilities?.inheritable).toBeUndefined();
   expect(capabilities?.ambient).toBeUndefined();
-  expect(capabilities?.bounding).toEqual(capabilities?.effective);
+});
+
+test("runtimeConfig() lets root have its capabilities, and others no more than execve leaves them", () => {
+  const of = (uid: number) =>
+    runtimeConfig({ ...input, user: { uid, gid: 0, additionalGids: [], home: "/" } }).process.capabilities;
+  const ofRoot = of(0);
+  expect(ofRoot?.effective).toContain("CAP_DAC_OVERRIDE");
+  expect(ofRoot?.bounding).toEqual(ofRoot?.effective);
+  expect(ofRoot?.permitted).toEqual(ofRoot?.effective);
+  expect<object | undefined>(of(33)).toEqual({ ...ofRoot, effective: [], permitted: [] });
 });
 
 test("runtimeConfig() shares the network and the host's sysfs with the host's network", () => {

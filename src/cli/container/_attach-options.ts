@@ -11,6 +11,7 @@ export const attachArgs = {
   "detach-keys": {
     type: "string",
     valueHint: "KEYS",
+    value: "none",
     default: "ctrl-p,ctrl-q",
     description: "Keys that leave the container running",
     details:
@@ -43,6 +44,7 @@ export const descriptorArgs = {
     type: "string",
     multiple: true,
     valueHint: "FD[,FD...]",
+    value: "none",
     description: "Pass an open file on to the command, by its descriptor",
   },
 } as const satisfies Args;

@@ -27,17 +27,20 @@ export const createArgs = {
     type: "string",
     alias: "w",
     valueHint: "DIR",
+    value: "directory-inside",
     description: "Working directory inside the container",
   },
   user: {
     type: "string",
     alias: "u",
     valueHint: "USER[:GROUP]",
+    value: "user",
     description: "User, and group, by name or number",
   },
   entrypoint: {
     type: "string",
     valueHint: "COMMAND",
+    value: "command",
     description: "Replace the image's entrypoint",
     details: "An empty value clears it. A JSON array is the program with its first arguments.",
   },
@@ -69,6 +72,7 @@ export const createArgs = {
   runtime: {
     type: "string",
     valueHint: "PROGRAM",
+    value: "runtime",
     default: "",
     description: "OCI runtime to run the container with, in place of proa's own",
   },
@@ -115,8 +119,8 @@ export function specFrom(
   attached: Attached,
 ): AskedSpec {
   refuseOptions(given);
-  const { resources, warnings: ofLimits } = limitsFrom(args, given);
-  const warnings = [...ofLimits];
+  const resources = limitsFrom(args, given);
+  const warnings: string[] = [];
   const security = securityOptionsFrom(args, (message) => warnings.push(message));
   const { Volumes, HostConfig: mounts } = mountOptionsFrom(args);
   if (args["stop-signal"] !== undefined) signalNumber(args["stop-signal"]);

@@ -11,6 +11,7 @@ export const environmentArgs = {
     alias: "e",
     multiple: true,
     valueHint: "NAME[=VALUE]",
+    value: "environment",
     description: "Set an environment variable",
     details: "Without a value it is taken from proa's own environment; NAME* takes all that begin so.",
   },
@@ -30,12 +31,14 @@ export const environmentArgs = {
     type: "string",
     multiple: true,
     valueHint: "NAME=VALUE",
+    value: "none",
     description: "Set a variable from the image's own: $NAME in the value is what the image has",
   },
   unsetenv: {
     type: "string",
     multiple: true,
     valueHint: "NAME",
+    value: "environment",
     description: "Take away a variable that the image, or proa, would set",
   },
   "unsetenv-all": {

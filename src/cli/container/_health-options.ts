@@ -3,12 +3,13 @@ import type { HealthConfig } from "../../oci";
 import type { Args, Values } from "../tree";
 
 const GROUP = "Health checks";
-const duration = { type: "string", valueHint: "DURATION", group: GROUP } as const;
+const duration = { type: "string", valueHint: "DURATION", value: "none", group: GROUP } as const;
 
 export const healthArgs = {
   "health-cmd": {
     type: "string",
     valueHint: "COMMAND",
+    value: "none",
     group: GROUP,
     description: "Command that tells whether the container is well",
     details:
@@ -67,6 +68,7 @@ export const healthArgs = {
   "health-max-log-size": {
     type: "string",
     valueHint: "BYTES",
+    value: "none",
     default: "4096",
     group: GROUP,
     description: "What is kept of the output of each, 0 for no limit",
@@ -74,6 +76,7 @@ export const healthArgs = {
   "health-startup-cmd": {
     type: "string",
     valueHint: "COMMAND",
+    value: "none",
     group: GROUP,
     description: "Command that is run in place of the check until it succeeds",
   },

@@ -5,7 +5,7 @@ import type { Args, Values } from "../tree";
 import { linesOf } from "./_process-options";
 
 export const identityArgs = {
-  name: { type: "string", valueHint: "NAME", description: "Name of the container" },
+  name: { type: "string", valueHint: "NAME", value: "none", description: "Name of the container" },
   replace: {
     type: "boolean",
     description: "Remove the container that has the name, though it runs",
@@ -14,15 +14,22 @@ export const identityArgs = {
     type: "string",
     alias: "h",
     valueHint: "NAME",
+    value: "none",
     description: "Host name of the container",
     details: "Default: the short id.",
   },
   "no-hostname": { type: "boolean", description: "Leave the image's /etc/hostname as it is" },
-  domainname: { type: "string", valueHint: "NAME", description: "Domain name of the container" },
+  domainname: {
+    type: "string",
+    valueHint: "NAME",
+    value: "none",
+    description: "Domain name of the container",
+  },
   "add-host": {
     type: "string",
     multiple: true,
     valueHint: "NAME:ADDRESS",
+    value: "host-name",
     description: "Add a line to /etc/hosts",
     details:
       "NAME=ADDRESS is the same; several names are parted by semicolons. The address host-gateway is the host's, as containers see it.",
@@ -34,7 +41,14 @@ export const identityArgs = {
     value: "file",
     description: "What /etc/hosts begins with: a file of the host, or nothing",
   },
-  label: { type: "string", alias: "l", multiple: true, valueHint: "KEY[=VALUE]", description: "Set a label" },
+  label: {
+    type: "string",
+    alias: "l",
+    multiple: true,
+    valueHint: "KEY[=VALUE]",
+    value: "label",
+    description: "Set a label",
+  },
   "label-file": {
     type: "string",
     multiple: true,
@@ -46,6 +60,7 @@ export const identityArgs = {
     type: "string",
     multiple: true,
     valueHint: "KEY=VALUE",
+    value: "none",
     description: "Set an annotation of the OCI runtime configuration",
   },
   cidfile: {
@@ -70,13 +85,13 @@ export const identityArgs = {
     type: "string",
     multiple: true,
     valueHint: "CONTAINER[,CONTAINER...]",
-    value: "container",
+    value: "containers",
     description: "Containers that are started before this one",
   },
   tz: {
     type: "string",
     valueHint: "ZONE",
-    value: { suggest: ["local", "UTC"] },
+    value: "time-zone",
     description: "Time zone: one of the host's zoneinfo, or local for the host's own",
   },
 } as const satisfies Args;

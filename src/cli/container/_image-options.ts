@@ -6,9 +6,19 @@ import type { Args, Values } from "../tree";
 
 export const imageArgs = {
   platform: { type: "string", valueHint: "OS/ARCH", value: "platform", description: "Platform of the image" },
-  arch: { type: "string", valueHint: "ARCH", description: "Architecture of the image" },
-  os: { type: "string", valueHint: "OS", description: "Operating system of the image" },
-  variant: { type: "string", valueHint: "VARIANT", description: "Variant of the architecture of the image" },
+  arch: {
+    type: "string",
+    valueHint: "ARCH",
+    value: "architecture",
+    description: "Architecture of the image",
+  },
+  os: { type: "string", valueHint: "OS", value: "os", description: "Operating system of the image" },
+  variant: {
+    type: "string",
+    valueHint: "VARIANT",
+    value: "architecture-variant",
+    description: "Variant of the architecture of the image",
+  },
   pull: {
     type: "string",
     valueHint: "POLICY",
@@ -18,6 +28,12 @@ export const imageArgs = {
     details: "newer: when the registry has another one by that name than the one that is here.",
   },
   quiet: { type: "boolean", alias: "q", description: "Do not show the progress of a pull" },
+  lazy: {
+    type: "boolean",
+    description: "Start before the layers of an image that is to be pulled are here",
+    details:
+      "Of an image with tables of contents (zstd:chunked, eStargz) the files that are read are fetched first, the rest follows in the background. Others are pulled whole.",
+  },
   rmi: {
     type: "boolean",
     description: "Remove the container and its image at the end, where no other container uses the image",
@@ -37,6 +53,7 @@ export type ImageOptions = {
   platform: string | undefined;
   quiet: boolean;
   registry: RegistryFlags;
+  lazy: boolean;
 };
 
 /** @throws `invalid`, `unsupported` */
@@ -54,6 +71,7 @@ export function imageOptionsFrom(args: ImageValues, given: ReadonlySet<string>):
     pull: args.pull,
     platform: platformFrom(args),
     quiet: args.quiet,
+    lazy: args.lazy,
     registry: registryFlagsFrom(args, given),
   };
 }

@@ -6,7 +6,7 @@ import type { Args, Values } from "../tree";
 export const restartArg = {
   type: "string",
   valueHint: "POLICY",
-  value: { suggest: ["no", "always", "unless-stopped", "on-failure", "on-failure:3"] },
+  value: "restart-policy",
 } as const;
 
 export const lifeArgs = {

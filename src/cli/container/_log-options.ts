@@ -7,7 +7,7 @@ export const logArgs = {
   "log-driver": {
     type: "string",
     valueHint: "DRIVER",
-    value: { suggest: ["json-file", "local", "journald", "k8s-file", "none"] },
+    value: "log-driver",
     description: "Where the output is logged: json-file, local, journald, k8s-file, none",
     details:
       "json-file keeps everything unless max-size says otherwise; local keeps five files of 20 MB, the older ones compressed. Default: json-file, or as config.toml has it.",
@@ -16,17 +16,7 @@ export const logArgs = {
     type: "string",
     multiple: true,
     valueHint: "NAME=VALUE",
-    value: {
-      suggest: [
-        "max-size=10m",
-        "max-file=3",
-        "compress=true",
-        "tag={{.Name}}",
-        "labels=",
-        "env=",
-        "mode=non-blocking",
-      ],
-    },
+    value: "log-option",
     description: "Option of the log: max-size, max-file, compress, tag, labels, env, mode, path",
     details:
       "max-size is that of one file, max-file their number, compress is for all but the newest; labels, labels-regex, env and env-regex choose what stands beside each line, tag is a text with fields such as {{.Name}}. A log in files never makes the container wait for a reader; mode=non-blocking drops what a journal does not take at once, of which max-buffer-size can wait.",

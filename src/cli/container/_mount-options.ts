@@ -16,7 +16,7 @@ export const mountArgs = {
     alias: "v",
     multiple: true,
     valueHint: "SOURCE:TARGET[:OPTIONS]",
-    value: "directory",
+    value: "volume-mount",
     description: "Mount a volume, or a file or directory of the host",
     details: [
       "SOURCE is a path (absolute, or beginning with ./, ../ or ~/), which is made as a directory where it is not there, or the name of a volume, which is made as well, and at its first use filled with what the image has at TARGET. Without a SOURCE the volume is anonymous: it goes with --rm, and with rm -v.",
@@ -27,7 +27,7 @@ export const mountArgs = {
     type: "string",
     multiple: true,
     valueHint: "KEY=VALUE[,...]",
-    value: { suggest: ["type=bind,src=", "type=volume,src=", "type=tmpfs,dst=", "type=image,src="] },
+    value: "mount",
     description: "Mount a volume, directory, image or file system in memory",
     details: [
       "type=bind|volume|tmpfs|image|glob|ramfs|devpts (volume without one), src, dst, ro, consistency, and of",
@@ -42,6 +42,7 @@ export const mountArgs = {
     type: "string",
     multiple: true,
     valueHint: "TARGET[:OPTIONS]",
+    value: "tmpfs-mount",
     description: "Mount a file system in memory",
     details:
       "Options: size=BYTES, mode=OCTAL, uid=ID, gid=ID, ro, exec, suid, dev; tmpcopyup copies what the image has there.",
@@ -50,7 +51,7 @@ export const mountArgs = {
     type: "string",
     multiple: true,
     valueHint: "CONTAINER[:OPTIONS]",
-    value: "container",
+    value: "container-option",
     description: "Mount the volumes and directories that another container has",
     details: "Options: ro, rw, z.",
   },

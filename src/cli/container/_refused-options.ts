@@ -7,7 +7,6 @@ type Refusal = { readonly why: string; readonly hint?: string; readonly isSwitch
 const WINDOWS: Refusal = { why: "it is for containers of Windows" };
 const NO_API: Refusal = { why: "proa has no API socket yet" };
 const NO_PODS: Refusal = { why: "proa has no pods yet", hint: "--network container:NAME shares a network" };
-const NO_CGROUPS: Refusal = { why: "proa does not place containers in control groups yet" };
 
 const refusals = {
   "storage-opt": {
@@ -23,7 +22,6 @@ const refusals = {
   "pod-id-file": NO_PODS,
   "init-ctr": NO_PODS,
   "decryption-key": { why: "encrypted images cannot be read" },
-  cgroups: NO_CGROUPS,
   "rdt-class": { why: "an ordinary user cannot assign resources of the CPU's caches" },
   "shm-size-systemd": {
     why: "it has the size that the kernel gives a tmpfs",

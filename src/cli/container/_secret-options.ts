@@ -8,6 +8,7 @@ export const secretArgs = {
     type: "string",
     multiple: true,
     valueHint: "NAME[,OPTION...]",
+    value: "secret-use",
     description: "Give the container a secret",
     details:
       "It is a file in /run/secrets, with mode 0444 and owned by root, or elsewhere with target=PATH; uid=NUMBER, gid=NUMBER and mode=OCTAL say otherwise. With type=env it is the environment variable of its name, or of target. What the container sees is the secret as it was when the container was created; it does not become part of an image.",

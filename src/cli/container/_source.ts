@@ -15,7 +15,13 @@ export type Source = { source: RootSource; imageId: string | null; spec: Contain
 export async function resolveSource(
   app: App,
   asked: AskedSpec,
-  options: { pull: PullPolicy; platform: string | undefined; quiet: boolean; registry?: RegistryFlags },
+  options: {
+    pull: PullPolicy;
+    platform: string | undefined;
+    quiet: boolean;
+    registry?: RegistryFlags;
+    lazy?: boolean;
+  },
 ): Promise<Source> {
   if (asked.HostConfig.Rootfs !== "") {
     const path = rootDirectory(asked.HostConfig.Rootfs);

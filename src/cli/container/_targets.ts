@@ -26,6 +26,7 @@ export const targetArgs = {
     alias: "f",
     multiple: true,
     valueHint: "KEY=VALUE",
+    value: "container-filter",
     description: "All containers that match, in place of names",
     details: "The keys are those of proa ps.",
   },
@@ -122,7 +123,7 @@ async function matching(app: App, texts: readonly string[]): Promise<ContainerRo
   const rows = await listContainers(app.context, true);
   if (texts.length === 0) return rows;
   const [{ CONTAINER_FILTERS }, { containerTests }, { parseFilters, passesFilters }] = await Promise.all([
-    import("./_filter-keys"),
+    import("./filter-keys"),
     import("./_filters"),
     import("../output/filter"),
   ]);

@@ -1,5 +1,5 @@
+import { checkpointArgs, noCheckpoints } from "../no-checkpoints";
 import { defineCommand } from "../tree";
-import { checkpointArgs, noCheckpoints } from "./_checkpoint";
 
 export const command = defineCommand({
   meta: {

@@ -19,7 +19,7 @@ export const command = defineCommand({
   args: {
     destroy: { type: "boolean", description: "Remove the other one" },
     force: { type: "boolean", alias: "f", description: "With --destroy: though it runs" },
-    name: { type: "string", valueHint: "NAME", description: "Name of the new container" },
+    name: { type: "string", valueHint: "NAME", value: "none", description: "Name of the new container" },
     run: { type: "boolean", description: "Start the new container" },
     ...limitArgs,
     container: { type: "positional", value: "container", description: "Name or id" },
@@ -27,6 +27,7 @@ export const command = defineCommand({
       type: "positional",
       required: false,
       valueHint: "NAME",
+      value: "none",
       description: "Name of the new container",
     },
     image: {
@@ -41,13 +42,16 @@ export const command = defineCommand({
     const { context, io } = app;
     const row = await findContainer(context, "clone container", args.container);
     const { Warnings: _before, ...before } = specOf(context, row);
-    const { resources, warnings } = limitsFrom(args, given);
+    const resources = limitsFrom(args, given);
     const spec: ContainerSpec = {
       ...before,
       Hostname: before.Hostname === row.id.slice(0, 12) ? "" : before.Hostname,
       Image: args.image ?? before.Image,
-      ...(warnings.length > 0 ? { Warnings: warnings } : {}),
-      HostConfig: { ...before.HostConfig, ...resources },
+      HostConfig: {
+        ...before.HostConfig,
+        ...(resources.Memory !== undefined ? { MemorySwap: 0 } : {}), // it goes by the memory where it is not said
+        ...resources,
+      },
     };
     delete spec.MountPoints; // worked out anew
     let imageId = row.image_id;

@@ -43,11 +43,13 @@ What comes to the host belongs to the user, and what goes to a container to its 
     source: {
       type: "positional",
       valueHint: "SOURCE",
+      value: "copy-path",
       description: "[CONTAINER:]PATH, or - for an archive on stdin",
     },
     destination: {
       type: "positional",
       valueHint: "DESTINATION",
+      value: "copy-path",
       description: "[CONTAINER:]PATH, or - for an archive on stdout",
     },
   },

@@ -37,12 +37,14 @@ export const command = defineCommand({
       type: "string",
       alias: "u",
       valueHint: "USER[:GROUP]",
+      value: "user",
       description: "User, and group, by name or number",
     },
     workdir: {
       type: "string",
       alias: "w",
       valueHint: "DIR",
+      value: "directory-inside",
       description: "Working directory inside the container",
     },
     env: {
@@ -50,6 +52,7 @@ export const command = defineCommand({
       alias: "e",
       multiple: true,
       valueHint: "NAME[=VALUE]",
+      value: "environment",
       description: "Set an environment variable",
     },
     "env-file": {

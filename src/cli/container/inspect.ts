@@ -21,6 +21,7 @@ export const command = defineCommand({
     latest: latestArg,
     container: { ...optionalNames, value: "container", description: "Name or id" },
   },
+  fields: async () => (await import("../document-fields")).fieldsOf("container"),
   async run({ app, args }) {
     const given = targetNames("container inspect", args.container, args);
     const names = args.latest ? [(await newest(app, "inspect")).id] : given;

@@ -26,15 +26,17 @@ export const command = defineCommand({
       type: "string",
       alias: "n",
       valueHint: "LINES",
+      value: "none",
       default: "all",
       description: "Lines from the end",
     },
     since: {
       type: "string",
       valueHint: "TIME",
+      value: "none",
       description: "Only what came later: a time, or a duration such as 10m",
     },
-    until: { type: "string", valueHint: "TIME", description: "Only what came earlier" },
+    until: { type: "string", valueHint: "TIME", value: "none", description: "Only what came earlier" },
     timestamps: { type: "boolean", alias: "t", description: "Show the time of each line" },
     details: {
       type: "boolean",

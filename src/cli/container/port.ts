@@ -28,6 +28,7 @@ export const command = defineCommand({
       type: "positional",
       required: false,
       valueHint: "PORT[/PROTOCOL]",
+      value: "open-port",
       description: "Port in the container; tcp where no protocol is named",
     },
   },

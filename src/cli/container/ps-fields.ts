@@ -21,7 +21,11 @@ const momentOf = (ms: number): string => (ms === 0 ? NEVER : localTime(ms));
 const secondsOf = (ms: number): number => (ms === 0 ? -62135596800 : Math.trunc(ms / 1000)); // Go's zero time
 
 export const psFields = (nowMs: number): Record<string, Field<PsRow>> => ({
-  ID: { header: "CONTAINER ID", value: ({ id }, { noTrunc }) => (noTrunc ? id : id.slice(0, 12)) },
+  ID: {
+    header: "CONTAINER ID",
+    isWhole: true,
+    value: ({ id }, { noTrunc }) => (noTrunc ? id : id.slice(0, 12)),
+  },
   Image: { header: "IMAGE", value: ({ image_ref }) => image_ref },
   Command: {
     header: "COMMAND",
@@ -32,7 +36,7 @@ export const psFields = (nowMs: number): Record<string, Field<PsRow>> => ({
   Status: { header: "STATUS", value: (row) => statusOf(row, nowMs) },
   State: { header: "STATE", value: (row) => shownStatus(row, row.live) },
   Ports: { header: "PORTS", value: portsOf },
-  Names: { header: "NAMES", value: ({ name }) => name },
+  Names: { header: "NAMES", isWhole: true, value: ({ name }) => name },
   Labels: {
     header: "LABELS",
     value: ({ spec }) =>

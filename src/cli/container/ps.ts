@@ -5,7 +5,7 @@ import { usageError } from "../args";
 import { parseFilters, passesFilters } from "../output/filter";
 import { formatRows } from "../output/format";
 import { defineCommand, type Values } from "../tree";
-import { CONTAINER_FILTERS } from "./_filter-keys";
+import { CONTAINER_FILTERS } from "./filter-keys";
 import { NAMESPACE_COLUMNS, PS_COLUMNS, type PsRow, psFields } from "./ps-fields";
 
 const SORTS = ["command", "created", "id", "image", "names", "runningfor", "size", "status"] as const;
@@ -24,7 +24,6 @@ const args = {
   latest: { type: "boolean", alias: "l", description: "Only the newest one" },
   size: { type: "boolean", alias: "s", description: "How much each has written, and all that it sees" },
   sort: { type: "string", valueHint: "FIELD", value: { oneOf: SORTS }, description: "Order by a field" },
-  noheading: { type: "boolean", description: "Without titles" },
   ns: { type: "boolean", hiddenNames: ["namespace"], description: "Show the namespaces" },
   pod: { type: "boolean", alias: "p", description: "Show the pods, of which proa has none" },
   external: {
@@ -47,6 +46,7 @@ export const command = defineCommand({
     seeAlso: ["proa-inspect(1)"],
   },
   args,
+  fields: async () => Object.keys((await import("./ps-fields")).psFields(0)),
   async run({ app, args }) {
     if (args.size && args.ns) throw usageError("--size and --ns cannot be used together");
     for (;;) {
@@ -77,16 +77,16 @@ async function listing(app: App, args: PsValues): Promise<string> {
   }
   if (args.sort !== undefined) rows.sort(orders[args.sort]);
   const columns = args.ns ? NAMESPACE_COLUMNS : PS_COLUMNS;
-  const text = await formatRows(rows, {
+  return formatRows(rows, {
     fields: psFields(context.now()),
     columns: [...columns, ...(args.pod ? ["Pod", "PodName"] : []), ...(args.size ? ["Size"] : [])],
     quietField: "ID",
     quiet: args.quiet,
     noTrunc: args["no-trunc"],
+    noHeading: args.noheading,
+    on: app.io.stdout,
     format: args.format,
   });
-  const hasTitles = !args.quiet && /^\s*(table\b.*)?$/s.test(args.format ?? "");
-  return args.noheading && hasTitles ? text.slice(text.indexOf("\n") + 1) : text;
 }
 
 const byText = (text: (row: ListedContainer) => string) => (a: PsRow, b: PsRow) =>

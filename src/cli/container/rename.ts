@@ -9,7 +9,7 @@ export const command = defineCommand({
   },
   args: {
     container: { type: "positional", value: "container", description: "Name or id" },
-    name: { type: "positional", valueHint: "NEW_NAME", description: "The name it gets" },
+    name: { type: "positional", valueHint: "NEW_NAME", value: "none", description: "The name it gets" },
   },
   async run({ app, args }) {
     const row = await findContainer(app.context, "rename container", args.container);

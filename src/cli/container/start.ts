@@ -44,7 +44,7 @@ export const command = defineCommand({
   },
   async run({ app, args }): Promise<number | undefined> {
     if (args.checkpoint !== undefined)
-      throw (await import("./_checkpoint")).noCheckpoints("start from checkpoint", args.checkpoint);
+      throw (await import("../no-checkpoints")).noCheckpoints("start from checkpoint", args.checkpoint);
     const choice = { all: args.all, latest: args.latest, filter: args.filter };
     if (!args.attach && !args.interactive) {
       if (args.all || args.latest || args.filter.length > 0) {

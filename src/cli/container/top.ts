@@ -31,6 +31,7 @@ export const command = defineCommand({
       rest: true,
       required: false,
       valueHint: "PS-OPTION",
+      value: "none",
       description: "Options of ps in place of -ef",
     },
   },
@@ -43,6 +44,9 @@ export const command = defineCommand({
       : await findContainer(app.context, "list processes", container ?? "");
     const options = latest && container !== undefined ? [container, ...args.options] : args.options;
     const { titles, processes } = topContainer(app.context, row, options);
-    app.io.stdout.write(tableOf(titles, processes));
+    const { io } = app;
+    const text = tableOf(titles, processes);
+    const width = io.stdout.columns;
+    io.stdout.write(width === undefined ? text : (await import("../output/narrow")).cutLines(text, width));
   },
 });

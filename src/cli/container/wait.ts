@@ -40,6 +40,7 @@ export const command = defineCommand({
       type: "string",
       alias: "i",
       valueHint: "DURATION",
+      value: "none",
       description: "Time between two looks, for what nobody tells (250ms)",
     },
     ignore: { type: "boolean", description: "Print -1 for a container that is not there" },

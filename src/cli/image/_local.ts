@@ -11,20 +11,31 @@ import {
 import { formatReference, parseReference, withDefaultTag } from "../../oci";
 import type { App } from "../app";
 import { pullProgressView } from "../output/progress";
+import type { ProgressMode } from "../output/progress-modes";
 import { toFile } from "./_output-file";
 import { untilInterrupted } from "./_signals";
+
+type LocalOptions = {
+  platform: string | undefined;
+  quiet: boolean;
+  progress?: ProgressMode;
+  signaturePolicy?: string | undefined;
+};
 
 /** @param single refuse an archive of several of which none is named */
 export async function obtainLocal(
   app: App,
   transport: LocalTransport,
-  options: { platform: string | undefined; quiet: boolean; single: boolean },
+  options: LocalOptions & { single: boolean },
 ): Promise<LoadedImage[]> {
-  const view = options.quiet ? undefined : pullProgressView(app.io.stderr, { env: app.env });
+  const view = options.quiet
+    ? undefined
+    : pullProgressView(app.io.stderr, { env: app.env, mode: options.progress });
   return untilInterrupted(`pull image: ${transport.kind}:${transport.path}`, (signal) =>
     fetchLocal(app.context, transport, {
       platform: options.platform,
       single: options.single,
+      policyFile: options.signaturePolicy,
       signal,
       onProgress: (progress) => {
         if (progress.kind === "layer") view?.update(progress);
@@ -37,11 +48,7 @@ export async function obtainLocal(
  * What `pull` prints for a name with a transport: the names of the images that have come, and the ids of those that have none. Undefined where TEXT has
  * no transport, or `docker://`.
  */
-export async function pullLocal(
-  app: App,
-  text: string,
-  options: { platform: string | undefined; quiet: boolean },
-): Promise<string | undefined> {
+export async function pullLocal(app: App, text: string, options: LocalOptions): Promise<string | undefined> {
   const transport = hasTransport(text) ? parseTransport(text) : undefined;
   if (transport === undefined || transport.kind === "docker") return undefined;
   const loaded = await obtainLocal(app, transport, { ...options, single: false });

@@ -22,6 +22,7 @@ export const fieldsOf = ({ nowMs, history }: More): Record<string, Field<Line>> 
   Digest: { header: "DIGEST", value: ({ digest }) => digest },
   ID: {
     header: "IMAGE ID",
+    isWhole: true,
     value: ({ id }, { noTrunc }) => (noTrunc ? id : id.slice("sha256:".length).slice(0, 12)),
   },
   CreatedSince: {

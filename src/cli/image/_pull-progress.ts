@@ -15,7 +15,7 @@ export async function pullWithProgress(app: App, name: string, options: ObtainOp
     const exitCode = 128 + constants.signals[signal];
     ended.abort(new EngineError("interrupted", "pull image", name, `interrupted by ${signal}`, { exitCode }));
   };
-  const view = options.quiet ? undefined : pullProgressView(io.stderr, { env });
+  const view = options.quiet ? undefined : pullProgressView(io.stderr, { env, mode: options.progress });
   let resolved: Extract<PullProgress, { kind: "resolved" }> | undefined;
   const onProgress = (progress: PullProgress): void => {
     if (progress.kind === "layer") {

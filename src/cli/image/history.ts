@@ -16,6 +16,7 @@ const fields = ({ nowMs, human }: More): Record<string, Field<HistoryLine>> => {
   return {
     ID: {
       header: "IMAGE",
+      isWhole: true,
       value: ({ id }, { noTrunc }) => (noTrunc ? id : id.replace("sha256:", "").slice(0, 12)),
     },
     CreatedSince: { header: human ? "CREATED" : "CREATED AT", value: human ? ago : date },
@@ -63,6 +64,7 @@ export const command = defineCommand({
     },
     image: { type: "positional", value: "image", description: "Name or id" },
   },
+  fields: () => Object.keys(fields({ nowMs: 0, human: false })),
   async run({ app, args }) {
     const { context, io } = app;
     const image = findImage(context, args.image);
@@ -73,6 +75,8 @@ export const command = defineCommand({
       quietField: "ID",
       quiet: args.quiet,
       noTrunc: args["no-trunc"],
+      noHeading: args.noheading,
+      on: io.stdout,
       format: args.format,
     });
     io.stdout.write(text);

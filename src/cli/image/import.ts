@@ -25,6 +25,7 @@ export const command = defineCommand({
       alias: "c",
       multiple: true,
       valueHint: "INSTRUCTION",
+      value: "instruction",
       description: "Instruction of a Dockerfile that is applied to the image",
       details:
         "CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR are known.",
@@ -33,6 +34,7 @@ export const command = defineCommand({
       type: "string",
       alias: "m",
       valueHint: "TEXT",
+      value: "none",
       default: "",
       description: "Comment in the image's history",
     },
@@ -42,9 +44,24 @@ export const command = defineCommand({
       value: "platform",
       description: "Platform that the files are for",
     },
-    os: { type: "string", valueHint: "OS", description: "Operating system that the files are for" },
-    arch: { type: "string", valueHint: "ARCH", description: "Architecture that the files are for" },
-    variant: { type: "string", valueHint: "VARIANT", description: "Variant of the architecture" },
+    os: {
+      type: "string",
+      valueHint: "OS",
+      value: "os",
+      description: "Operating system that the files are for",
+    },
+    arch: {
+      type: "string",
+      valueHint: "ARCH",
+      value: "architecture",
+      description: "Architecture that the files are for",
+    },
+    variant: {
+      type: "string",
+      valueHint: "VARIANT",
+      value: "architecture-variant",
+      description: "Variant of the architecture",
+    },
     quiet: { type: "boolean", alias: "q", description: "Say nothing but the image's id, as always" },
     source: {
       type: "positional",

@@ -19,6 +19,7 @@ export const command = defineCommand({
     },
     image: { type: "positional", rest: true, value: "image", description: "Name or id" },
   },
+  fields: async () => (await import("../document-fields")).fieldsOf("image"),
   run({ app, args }) {
     return printDocuments(app, args.image, args.format, async (name) => {
       const image = findImage(app.context, name);

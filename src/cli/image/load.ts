@@ -2,6 +2,7 @@ import { EngineError } from "../../error";
 import { loadImages } from "../../image";
 import { pullProgressView } from "../output/progress";
 import { defineCommand } from "../tree";
+import { progressFlag } from "./_progress-flag";
 import { untilInterrupted } from "./_signals";
 
 export const command = defineCommand({
@@ -30,7 +31,15 @@ bzip2. Every layer is verified; of an archive that is damaged nothing is kept bu
       value: "platform",
       description: "Which image of those in an index",
     },
+    progress: progressFlag,
     quiet: { type: "boolean", alias: "q", description: "Do not show progress" },
+    "signature-policy": {
+      type: "string",
+      valueHint: "FILE",
+      value: "file",
+      description: "Which images are accepted",
+      details: "A policy.json in place of the user's or the system's.",
+    },
   },
   async run({ app, args }) {
     const { context, io, env } = app;
@@ -41,10 +50,11 @@ bzip2. Every layer is verified; of an archive that is damaged nothing is kept bu
       });
     }
     const source = args.input === undefined || args.input === "-" ? io.stdin.fd : args.input;
-    const view = args.quiet ? undefined : pullProgressView(io.stderr, { env });
+    const view = args.quiet ? undefined : pullProgressView(io.stderr, { env, mode: args.progress });
     const loaded = await untilInterrupted("load image", (signal) =>
       loadImages(context, source, {
         platform: args.platform,
+        policyFile: args["signature-policy"],
         signal,
         onProgress: (progress) => {
           if (progress.kind === "layer") view?.update(progress);

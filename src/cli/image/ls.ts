@@ -24,7 +24,7 @@ export const command = defineCommand({
     filter: filterFlag(FILTERS, "images"),
     ...rowFlags,
     history: { type: "boolean", description: "Show the names that images have had" },
-    noheading: { type: "boolean", alias: "n", description: "No titles over the columns" },
+    noheading: { ...rowFlags.noheading, alias: "n" },
     sort: {
       type: "string",
       valueHint: "KEY",
@@ -40,6 +40,7 @@ export const command = defineCommand({
       description: "Only images of this name; * and ? match",
     },
   },
+  fields: () => Object.keys(fieldsOf({ nowMs: 0, history: () => [] })),
   async run({ app, args }) {
     const { context, io } = app;
     const filters = parseFilters(args.filter, FILTERS);
@@ -48,13 +49,24 @@ export const command = defineCommand({
     const wanted = (line: Line) =>
       (args.name === undefined || matchesName(line, args.name)) &&
       passesFilters(filters, testsFor(context, line, images));
-    const kept = filters.size > 0 || args.name !== undefined ? lines.filter(wanted) : lines;
+    let kept = filters.size > 0 || args.name !== undefined ? lines.filter(wanted) : lines;
+    if (kept.length === 0 && args.name !== undefined && lines.length > 0 && !/[*?[]/.test(args.name)) {
+      const isTagged = args.name.includes(":");
+      const names = (await import("./_short-names")).namesBehind(context, args.name);
+      const behind = names.map((name) => (isTagged ? name : name.replace(/:latest$/, "")));
+      const isBehind = (line: Line) => behind.some((name) => matchesName(line, name));
+      kept = lines.filter(
+        (line) => isBehind(line) && passesFilters(filters, testsFor(context, line, images)),
+      );
+    }
     const rows = args.sort === undefined ? kept : sorted(kept, args.sort);
     if (args.tree) {
       if (args.quiet || args.format !== undefined || args.digests)
         throw usageError("--tree cannot be used with --quiet, --format or --digests");
       const { treeOf } = await import("./_ls-tree");
-      io.stdout.write(treeOf(context, onceEach(rows), args["no-trunc"]));
+      const text = treeOf(context, onceEach(rows), args["no-trunc"]);
+      const width = args["no-trunc"] ? undefined : io.stdout.columns;
+      io.stdout.write(width === undefined ? text : (await import("../output/narrow")).cutLines(text, width));
       return;
     }
     const text = await formatRows(args.quiet ? onceEach(rows) : rows, {
@@ -71,10 +83,11 @@ export const command = defineCommand({
       quietField: "ID",
       quiet: args.quiet,
       noTrunc: args["no-trunc"],
+      noHeading: args.noheading,
+      on: io.stdout,
       format: args.format,
     });
-    const hasTitles = !args.quiet && /^\s*(table\b.*)?$/s.test(args.format ?? "");
-    io.stdout.write(args.noheading && hasTitles ? text.slice(text.indexOf("\n") + 1) : text);
+    io.stdout.write(text);
   },
 });
 

@@ -13,12 +13,16 @@ import {
 } from "../../image";
 import { formatPlatform, hostPlatform } from "../../oci";
 import type { App } from "../app";
+import type { ProgressMode } from "../output/progress-modes";
 
 export type ObtainOptions = {
   pull: PullPolicy;
   platform: string | undefined;
   quiet: boolean;
+  progress?: ProgressMode;
   registry?: RegistryFlags;
+  /** Its layers may follow later. */
+  lazy?: boolean;
 };
 
 /** The image that `name` means, pulled where the policy says so. What only a pull needs is loaded only for one. */
@@ -30,6 +34,10 @@ export async function obtainImage(app: App, text: string, options: ObtainOptions
     name = transport.name;
   }
   const here = options.pull === "missing" ? usableImage(app.context, name, options.platform) : null;
+  if (here === null && options.lazy) {
+    const lazy = await (await import("./_lazy-pull")).obtainLazily(app, name, options);
+    if (lazy !== null) return lazy;
+  }
   if (here === null) {
     const { pullWithProgress } = await import("./_pull-progress");
     return pullWithProgress(app, name, options);

@@ -4,6 +4,7 @@ import { version } from "../_version";
 import type { App } from "../app";
 import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
+import { progressFlag } from "./_progress-flag";
 import { obtainImage } from "./obtain";
 import { registryArgs, registryFlagsFrom } from "./registry-options";
 
@@ -23,6 +24,12 @@ export const command = defineCommand({
   },
   args: {
     "all-tags": { type: "boolean", alias: "a", description: "Every tag of the repository" },
+    lazy: {
+      type: "boolean",
+      description: "Return before the layers are here",
+      details:
+        "Of an image with tables of contents (zstd:chunked, eStargz), whose containers can start at once; the layers follow in the background. Others are pulled whole.",
+    },
     platform: {
       type: "string",
       valueHint: "OS/ARCH",
@@ -36,17 +43,26 @@ export const command = defineCommand({
       default: "always",
       description: "When to pull",
     },
+    progress: progressFlag,
     quiet: { type: "boolean", alias: "q", description: "Do not show progress" },
+    "signature-policy": {
+      type: "string",
+      valueHint: "FILE",
+      value: "file",
+      description: "Which images are accepted",
+      details: "A policy.json in place of the user's or the system's.",
+    },
     ...registryArgs,
     image: { type: "positional", rest: true, value: "image", description: "Name of the image" },
   },
   async run({ app, args, given }) {
-    const registry = registryFlagsFrom(args, given);
+    const signaturePolicy = args["signature-policy"];
+    const registry = { ...registryFlagsFrom(args, given), signaturePolicy };
     const names = args["all-tags"] ? await allTagsOf(app, args.image, registry) : args.image;
     return forEachTarget(app.io, names, async (text) => {
       if (hasTransport(text)) {
         const { pullLocal } = await import("./_local");
-        const local = await pullLocal(app, text, args);
+        const local = await pullLocal(app, text, { ...args, signaturePolicy });
         if (local !== undefined) return local;
       }
       const name = text.replace(/^docker:\/\//, "");
@@ -54,6 +70,8 @@ export const command = defineCommand({
         pull: args.policy,
         platform: args.platform,
         quiet: args.quiet,
+        lazy: args.lazy,
+        progress: args.progress,
         registry,
       });
       return formatReference(withDefaultTag(parseReference(name)));

@@ -1,12 +1,15 @@
 import { writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { EngineError } from "../../error";
-import { type PushOptions, parseTransport, pushImage, tagsOfRepository } from "../../image";
+import { type Pushed, type PushOptions, parseTransport, pushImage, tagsOfRepository } from "../../image";
 import { familiarReference, formatReference, repositoryOf } from "../../oci";
 import { version } from "../_version";
 import type { App } from "../app";
 import { pullProgressView } from "../output/progress";
+import type { ProgressMode } from "../output/progress-modes";
 import { defineCommand } from "../tree";
+import { progressFlag } from "./_progress-flag";
+import { signArgs, signingKeyFrom } from "./_sign-options";
 import { registryArgs, registryFlagsFrom } from "./registry-options";
 
 export const command = defineCommand({
@@ -27,8 +30,10 @@ export const command = defineCommand({
     "compression-format": {
       type: "string",
       valueHint: "FORMAT",
-      value: { oneOf: ["gzip", "zstd"] },
+      value: { oneOf: ["gzip", "zstd", "zstd:chunked"] },
       description: "Compress layers so that are compressed otherwise",
+      details:
+        "zstd:chunked is zstd with a table of contents, from which run --lazy starts a container while the layers are still coming.",
     },
     "compression-level": {
       type: "int",
@@ -52,18 +57,21 @@ export const command = defineCommand({
       value: { oneOf: ["oci", "v2s2", "docker"] },
       description: "Type of the manifest",
     },
+    progress: progressFlag,
     quiet: { type: "boolean", alias: "q", description: "Print the name alone, and no progress" },
     "remove-signatures": {
       type: "boolean",
       description: "Push no signatures",
       details: "proa keeps none with an image, so there are none to push.",
     },
+    ...signArgs,
     ...registryArgs,
     image: { type: "positional", value: "image", valueHint: "IMAGE", description: "Name or id" },
     destination: {
       type: "positional",
       required: false,
       valueHint: "DESTINATION",
+      value: "repository",
       description: "Where it goes, HOST/NAME:TAG",
     },
   },
@@ -93,8 +101,19 @@ export const command = defineCommand({
       isForced: args["force-compression"],
       format,
     };
+    const key = await signingKeyFrom(args); // before anything is sent
     for (const name of names) {
-      const digest = await pushOne(app, name, target, options, args.quiet);
+      const { digest, reference } = await pushOne(
+        app,
+        name,
+        target,
+        options,
+        args.quiet ? "name" : args.progress,
+      );
+      if (key !== undefined) {
+        const { signImage } = await import("../../image");
+        await signImage(app.context, reference, digest, key, options);
+      }
       if (args.digestfile !== undefined) writeFileSync(args.digestfile, digest);
     }
   },
@@ -110,29 +129,31 @@ async function pushOne(
   name: string,
   target: string | undefined,
   options: PushOptions,
-  isQuiet: boolean,
-): Promise<string> {
+  shown: ProgressMode | "name",
+): Promise<Pushed> {
   const { context, io, env } = app;
   const ended = new AbortController();
   const end = (signal: NodeJS.Signals): void => {
     const exitCode = 128 + constants.signals[signal];
     ended.abort(new EngineError("interrupted", "push image", name, `interrupted by ${signal}`, { exitCode }));
   };
-  const view = isQuiet ? undefined : pullProgressView(io.stderr, { env, way: "push" });
+  const isQuiet = shown === "name";
+  const view = isQuiet ? undefined : pullProgressView(io.stderr, { env, way: "push", mode: shown });
   process.once("SIGINT", end).once("SIGTERM", end); // once: who asks twice does not want to wait
   try {
-    const { reference, digest, sizeBytes } = await pushImage(context, name, target, {
+    const pushed = await pushImage(context, name, target, {
       ...options,
       signal: ended.signal,
       onBegin: (begun) => view?.message(`The push refers to repository [${repositoryOf(begun)}]`),
       onProgress: (progress) => view?.update(progress),
     });
     view?.finish();
+    const { reference, digest, sizeBytes } = pushed;
     const called = reference.tag ?? familiarReference(reference);
     io.stdout.write(
       isQuiet ? `${formatReference(reference)}\n` : `${called}: digest: ${digest} size: ${sizeBytes}\n`,
     );
-    return digest;
+    return pushed;
   } catch (error) {
     view?.finish();
     throw error;

@@ -21,6 +21,7 @@ export const registryArgs = {
   creds: {
     type: "string",
     valueHint: "USER[:PASSWORD]",
+    value: "none",
     description: "Log in for this command",
   },
   retry: {
@@ -29,7 +30,12 @@ export const registryArgs = {
     min: 0,
     description: "Further tries where the registry fails",
   },
-  "retry-delay": { type: "string", valueHint: "DURATION", description: "Time before the first of them" },
+  "retry-delay": {
+    type: "string",
+    valueHint: "DURATION",
+    value: "none",
+    description: "Time before the first of them",
+  },
   "tls-verify": {
     type: "boolean",
     description: "Ask for TLS and a certificate that is vouched for",

@@ -1,7 +1,7 @@
 import { listContainers } from "../../container";
 import { isNotFound } from "../../error";
-import { findImage, listImages, removeImage } from "../../image";
-import { withReserve } from "../../state";
+import { findImage, listImages, type Removed, type RemoveOptions, removeImage } from "../../image";
+import { type Context, withReserve } from "../../state";
 import { usageError } from "../args";
 import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
@@ -56,7 +56,7 @@ export const command = defineCommand({
         if (args.platform !== undefined)
           checkPlatform("remove image", name, findImage(app.context, name), args.platform);
         const removed = await withReserve(app.context, () =>
-          removeImage(app.context, name, { isForced: args.force || args.all }),
+          removeNamed(app.context, name, { isForced: args.force || args.all }),
         );
         return removed
           .map((each) => `${each.kind === "untagged" ? "Untagged" : "Deleted"}: ${each.name}`)
@@ -68,3 +68,15 @@ export const command = defineCommand({
     });
   },
 });
+
+/** A name that means nothing here may be an alias. */
+async function removeNamed(context: Context, name: string, options: RemoveOptions): Promise<Removed[]> {
+  try {
+    return await removeImage(context, name, options);
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    const behind = (await import("./_short-names")).nameBehind(context, name);
+    if (behind === undefined) throw error;
+    return removeImage(context, behind, options);
+  }
+}

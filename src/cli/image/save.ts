@@ -2,6 +2,7 @@ import { EngineError } from "../../error";
 import { type SaveFormat, saveArchive, saveDirectory } from "../../image";
 import { defineCommand } from "../tree";
 import { toFile } from "./_output-file";
+import { progressFlag } from "./_progress-flag";
 import { untilInterrupted } from "./_signals";
 
 export const command = defineCommand({
@@ -33,6 +34,17 @@ An image that is named by its id keeps no name.`,
       description: "Form of the archive",
     },
     compress: { type: "boolean", description: "Compress layers that are not (docker-dir only)" },
+    "compression-format": {
+      type: "string",
+      valueHint: "FORMAT",
+      value: { oneOf: ["gzip", "zstd", "zstd:chunked"] },
+      description: "Compress layers so that are compressed otherwise (oci-archive, oci-dir)",
+    },
+    "compression-level": {
+      type: "int",
+      valueHint: "LEVEL",
+      description: "How hard: 1 to 9 for gzip, 1 to 22 for zstd",
+    },
     "multi-image-archive": {
       type: "boolean",
       alias: "m",
@@ -44,7 +56,8 @@ An image that is named by its id keeps no name.`,
       value: "platform",
       description: "Refuse images that are for another platform",
     },
-    quiet: { type: "boolean", alias: "q", description: "Say nothing; proa shows no progress here" },
+    progress: progressFlag,
+    quiet: { type: "boolean", alias: "q", description: "Do not show progress" },
     image: { type: "positional", rest: true, value: "image", description: "Name or id" },
   },
   async run({ app, args }) {
@@ -54,17 +67,31 @@ An image that is named by its id keeps no name.`,
     if (args.compress && format !== "docker-dir") {
       throw usage("--compress", "can only be set when --format is docker-dir");
     }
+    const { "compression-format": compression, "compression-level": level } = args;
+    if (compression !== undefined && !format.startsWith("oci-")) {
+      throw usage("--compression-format", "can only be set when --format is oci-archive or oci-dir");
+    }
+    if (level !== undefined && compression === undefined)
+      throw usage("--compression-level", "it needs --compression-format");
     const isDirectory = format.endsWith("-dir");
     if (isDirectory && output === undefined) throw usage(`--format ${format}`, "needs -o DIRECTORY");
     if (output === undefined && io.stdout.isTTY) {
       throw usage("save", "cowardly refusing to save to a terminal. Use the -o flag or redirect");
     }
     await untilInterrupted("save image", async (signal) => {
-      const options = { format, compress: args.compress, platform: args.platform, signal };
+      const { compress, platform } = args;
+      const options = { format, compress, compression, level, platform, signal };
       if (isDirectory) return saveDirectory(context, args.image, options, output ?? "");
       if (output === undefined)
         return saveArchive(context, args.image, options, (bytes) => io.stdout.write(bytes));
-      return toFile(output, (write) => saveArchive(context, args.image, options, write));
+      const { savingView } = await import("./_save-progress");
+      const view = savingView(app, output, args.quiet ? "quiet" : args.progress);
+      try {
+        await toFile(output, (write) => saveArchive(context, args.image, options, view.counting(write)));
+        view.saved();
+      } finally {
+        view.finish();
+      }
     });
   },
 });

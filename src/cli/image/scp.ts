@@ -24,11 +24,17 @@ image gets there, too.`,
   },
   args: {
     quiet: { type: "boolean", alias: "q", description: "Print nothing but errors" },
-    source: { type: "positional", valueHint: "[HOST::]IMAGE", value: "image", description: "What to copy" },
+    source: {
+      type: "positional",
+      valueHint: "[HOST::]IMAGE",
+      value: "image-at-host",
+      description: "What to copy",
+    },
     target: {
       type: "positional",
       required: false,
       valueHint: "[HOST::][NAME]",
+      value: "image-at-host",
       description: "Where to; here where it is left out",
     },
   },

@@ -25,7 +25,7 @@ const fields = (isJson: boolean): Record<string, Field<Hit>> => {
     isExtra: true,
   });
   return {
-    Name: { header: "NAME", value: ({ name }) => name },
+    Name: { header: "NAME", isWhole: true, value: ({ name }) => name },
     Description: {
       header: "DESCRIPTION",
       value: ({ description }, { noTrunc }) => {
@@ -68,8 +68,14 @@ export const command = defineCommand({
     "list-tags": { type: "boolean", description: "List the tags of the repository that is named" },
     "no-trunc": rowFlags["no-trunc"],
     ...registryArgs,
-    term: { type: "positional", valueHint: "TERM", description: "What to look for, [HOST/]TERM" },
+    term: {
+      type: "positional",
+      valueHint: "TERM",
+      value: "repository",
+      description: "What to look for, [HOST/]TERM",
+    },
   },
+  fields: () => Object.keys(fields(false)),
   async run({ app, args, given }) {
     const { context, io } = app;
     const filters = parseFilters(args.filter, FILTERS);
@@ -104,6 +110,7 @@ export const command = defineCommand({
       columns: ["Name", "Description", "StarCount", "IsOfficial"],
       quietField: "Name",
       noTrunc: args["no-trunc"],
+      on: io.stdout,
       format: args.format,
     });
     io.stdout.write(text);

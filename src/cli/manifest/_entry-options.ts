@@ -8,24 +8,42 @@ export const entryArgs = {
     type: "string",
     multiple: true,
     valueHint: "KEY=VALUE",
+    value: "none",
     description: "Say it of the entry",
   },
-  arch: { type: "string", valueHint: "ARCH", description: "Architecture that it is for" },
+  arch: {
+    type: "string",
+    valueHint: "ARCH",
+    value: "architecture",
+    description: "Architecture that it is for",
+  },
   features: {
     type: "string",
     multiple: true,
     valueHint: "FEATURE",
+    value: "none",
     description: "Features of the processor that it needs",
   },
-  os: { type: "string", valueHint: "OS", description: "Operating system that it is for" },
+  os: { type: "string", valueHint: "OS", value: "os", description: "Operating system that it is for" },
   "os-features": {
     type: "string",
     multiple: true,
     valueHint: "FEATURE",
+    value: "none",
     description: "Features of the operating system that it needs",
   },
-  "os-version": { type: "string", valueHint: "VERSION", description: "Version of the operating system" },
-  variant: { type: "string", valueHint: "VARIANT", description: "Variant of the architecture" },
+  "os-version": {
+    type: "string",
+    valueHint: "VERSION",
+    value: "none",
+    description: "Version of the operating system",
+  },
+  variant: {
+    type: "string",
+    valueHint: "VARIANT",
+    value: "architecture-variant",
+    description: "Variant of the architecture",
+  },
 } as const satisfies Args;
 
 export function wishesFrom(args: Values<typeof entryArgs>): EntryWishes {

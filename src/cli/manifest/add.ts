@@ -23,7 +23,7 @@ export const command = defineCommand({
     all: { type: "boolean", description: "Of an image of several platforms add all, not only one" },
     ...entryArgs,
     ...askingArgs,
-    list: { type: "positional", valueHint: "LIST", description: "Name or id of the list" },
+    list: { type: "positional", valueHint: "LIST", value: "manifest", description: "Name or id of the list" },
     image: { type: "positional", rest: true, value: "image", description: "What to add" },
   },
   async run({ app, args, given }) {

@@ -20,7 +20,7 @@ export const command = defineCommand({
   args: {
     ...entryArgs,
     index: { type: "boolean", description: "The annotations are of the list itself" },
-    list: { type: "positional", valueHint: "LIST", description: "Name or id of the list" },
+    list: { type: "positional", valueHint: "LIST", value: "manifest", description: "Name or id of the list" },
     image: {
       type: "positional",
       required: false,

@@ -22,9 +22,15 @@ export const command = defineCommand({
   args: {
     all: { type: "boolean", description: "Of an image of several platforms add all, not only this host's" },
     amend: { type: "boolean", alias: "a", description: "Add to the list if it is there already" },
-    annotation: { type: "string", multiple: true, valueHint: "KEY=VALUE", description: "Say it of the list" },
+    annotation: {
+      type: "string",
+      multiple: true,
+      valueHint: "KEY=VALUE",
+      value: "none",
+      description: "Say it of the list",
+    },
     ...askingArgs,
-    list: { type: "positional", valueHint: "LIST", description: "Its name" },
+    list: { type: "positional", valueHint: "LIST", value: "manifest", description: "Its name" },
     image: {
       type: "positional",
       rest: true,

@@ -14,7 +14,7 @@ export const command = defineCommand({
     exitStatuses: [{ status: "1", meaning: "There is no such list." }],
     seeAlso: ["proa-manifest-create(1)"],
   },
-  args: { list: { type: "positional", valueHint: "LIST", description: "Name or id" } },
+  args: { list: { type: "positional", valueHint: "LIST", value: "manifest", description: "Name or id" } },
   run({ app, args }) {
     return lookUpList(app.context, args.list) === null ? 1 : 0;
   },

@@ -21,7 +21,7 @@ export const command = defineCommand({
     name: {
       type: "positional",
       valueHint: "NAME",
-      value: "image",
+      value: "repository",
       description: "Name or id of a list, or an image",
     },
   },

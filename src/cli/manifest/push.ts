@@ -53,11 +53,12 @@ export const command = defineCommand({
       details: "proa keeps none with an image, so there are none to push.",
     },
     ...askingArgs,
-    list: { type: "positional", valueHint: "LIST", description: "Name or id of the list" },
+    list: { type: "positional", valueHint: "LIST", value: "manifest", description: "Name or id of the list" },
     destination: {
       type: "positional",
       required: false,
       valueHint: "DESTINATION",
+      value: "repository",
       description: "Where it goes, [docker://]HOST/NAME:TAG",
     },
   },

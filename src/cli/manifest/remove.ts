@@ -9,8 +9,13 @@ export const command = defineCommand({
     seeAlso: ["proa-manifest-rm(1)", "proa-manifest-inspect(1)"],
   },
   args: {
-    list: { type: "positional", valueHint: "LIST", description: "Name or id of the list" },
-    entry: { type: "positional", valueHint: "DIGEST", description: "Digest of the entry, or its image" },
+    list: { type: "positional", valueHint: "LIST", value: "manifest", description: "Name or id of the list" },
+    entry: {
+      type: "positional",
+      valueHint: "DIGEST",
+      value: "manifest-entry",
+      description: "Digest of the entry, or its image",
+    },
   },
   async run({ app, args }) {
     const list = findList(app.context, args.list);

@@ -13,7 +13,7 @@ export const command = defineCommand({
   },
   args: {
     ignore: { type: "boolean", alias: "i", description: "A list that is not there is no error" },
-    list: { type: "positional", rest: true, valueHint: "LIST", description: "Name or id" },
+    list: { type: "positional", rest: true, valueHint: "LIST", value: "manifest", description: "Name or id" },
   },
   run({ app, args }) {
     return forEachTarget(app.io, args.list, async (name) => {

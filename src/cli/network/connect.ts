@@ -4,13 +4,19 @@ import { defineCommand, type Values } from "../tree";
 import { pairs, refuse } from "./_options";
 
 const argsOfConnect = {
-  ip: { type: "string", valueHint: "ADDRESS", description: "IPv4 address in the network" },
-  ip6: { type: "string", valueHint: "ADDRESS", description: "IPv6 address in the network" },
-  "mac-address": { type: "string", valueHint: "ADDRESS", description: "MAC address of the interface" },
+  ip: { type: "string", valueHint: "ADDRESS", value: "none", description: "IPv4 address in the network" },
+  ip6: { type: "string", valueHint: "ADDRESS", value: "none", description: "IPv6 address in the network" },
+  "mac-address": {
+    type: "string",
+    valueHint: "ADDRESS",
+    value: "none",
+    description: "MAC address of the interface",
+  },
   alias: {
     type: "string",
     multiple: true,
     valueHint: "NAME",
+    value: "none",
     description: "A further name that the container answers to in the network",
   },
   "driver-opt": {
@@ -27,7 +33,14 @@ const argsOfConnect = {
     valueHint: "NUMBER",
     description: "The connection with the highest has the default route; 0 when absent",
   },
-  link: { type: "string", multiple: true, valueHint: "CONTAINER", hidden: true, description: "Refused" },
+  link: {
+    type: "string",
+    multiple: true,
+    valueHint: "CONTAINER",
+    value: "none",
+    hidden: true,
+    description: "Refused",
+  },
   "link-local-ip": {
     type: "string",
     multiple: true,

@@ -25,6 +25,7 @@ export const command = defineCommand({
     },
     network: { type: "positional", rest: true, value: "network", description: "Name or id" },
   },
+  fields: async () => (await import("../document-fields")).fieldsOf("network"),
   run({ app, args }) {
     return printDocuments(app, args.network, args.format, async (name) =>
       describeNetwork(app.context, findNetwork(app.context, "inspect network", name), args.verbose),

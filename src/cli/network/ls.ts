@@ -12,8 +12,12 @@ const hasFamily = ({ subnets }: Network, family: 4 | 6): boolean =>
   subnets.some((subnet) => subnet.family === family);
 
 const fields: Record<string, Field<Network>> = {
-  ID: { header: "NETWORK ID", value: ({ id }, { noTrunc }) => (noTrunc ? id : id.slice(0, 12)) },
-  Name: { header: "NAME", value: ({ name }) => name },
+  ID: {
+    header: "NETWORK ID",
+    isWhole: true,
+    value: ({ id }, { noTrunc }) => (noTrunc ? id : id.slice(0, 12)),
+  },
+  Name: { header: "NAME", isWhole: true, value: ({ name }) => name },
   Driver: { header: "DRIVER", value: ({ driver }) => driver },
   Scope: { header: "SCOPE", value: () => "local" },
   IPv4: { header: "IPV4", value: (network) => String(hasFamily(network, 4)) },
@@ -52,7 +56,12 @@ export const command = defineCommand({
     ],
     seeAlso: ["proa-network-inspect(1)", "proa-network-create(1)"],
   },
-  args: { filter: filterFlag(FILTERS, "networks"), ...rowFlags },
+  args: {
+    filter: filterFlag(FILTERS, "networks"),
+    ...rowFlags,
+    noheading: { ...rowFlags.noheading, alias: "n" },
+  },
+  fields: () => Object.keys(fields),
   async run({ app, args }) {
     const filters = parseFilters(args.filter, FILTERS);
     const networks = listNetworks(app.context);
@@ -64,6 +73,8 @@ export const command = defineCommand({
       quietField: "ID",
       quiet: args.quiet,
       noTrunc: args["no-trunc"],
+      noHeading: args.noheading,
+      on: app.io.stdout,
       format: args.format,
     });
     app.io.stdout.write(text);

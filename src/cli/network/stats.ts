@@ -54,6 +54,7 @@ export const command = defineCommand({
   args: {
     format: rowFlags.format,
     "no-trunc": rowFlags["no-trunc"],
+    noheading: rowFlags.noheading,
     container: {
       type: "positional",
       rest: true,
@@ -62,6 +63,7 @@ export const command = defineCommand({
       description: "Only these, by name or id",
     },
   },
+  fields: () => Object.keys(fields),
   async run({ app, args }) {
     const { context, io } = app;
     const wanted = new Set<string>();
@@ -85,6 +87,8 @@ export const command = defineCommand({
       columns: ["ID", "Name", "Network", "Interface", "Received", "Sent"],
       quietField: "ID",
       noTrunc: args["no-trunc"],
+      noHeading: args.noheading,
+      on: io.stdout,
       format: args.format,
     });
     io.stdout.write(text);

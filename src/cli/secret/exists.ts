@@ -15,7 +15,7 @@ export const command = defineCommand({
     exitStatuses: [{ status: "1", meaning: "There is no such secret." }],
     seeAlso: ["proa-secret-ls(1)"],
   },
-  args: { secret: { type: "positional", description: "Name or id" } },
+  args: { secret: { type: "positional", value: "secret", description: "Name or id" } },
   run({ app, args }) {
     try {
       findSecret(app.context, "look for secret", args.secret);

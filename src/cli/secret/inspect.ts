@@ -14,8 +14,9 @@ export const command = defineCommand({
     ...documentFlags,
     pretty: { type: "boolean", description: "For people" },
     showsecret: { type: "boolean", description: "What it says, too" },
-    secret: { type: "positional", rest: true, description: "Name or id" },
+    secret: { type: "positional", value: "secret", rest: true, description: "Name or id" },
   },
+  fields: async () => (await import("../document-fields")).fieldsOf("secret"),
   run({ app, args }) {
     const { context, io } = app;
     const documentOf = (name: string) => {

@@ -8,8 +8,8 @@ import { defineCommand } from "../tree";
 const FILTERS = ["id", "label", "name"];
 
 const fields = (now: number): Record<string, Field<Secret>> => ({
-  ID: { header: "ID", value: ({ id }) => id },
-  Name: { header: "NAME", value: ({ name }) => name },
+  ID: { header: "ID", isWhole: true, value: ({ id }) => id },
+  Name: { header: "NAME", isWhole: true, value: ({ name }) => name },
   Driver: { header: "DRIVER", value: () => "file" },
   CreatedAt: { header: "CREATED", value: ({ createdMs }) => timeAgo(createdMs, now) },
   UpdatedAt: { header: "UPDATED", value: ({ updatedMs }) => timeAgo(updatedMs, now) },
@@ -39,9 +39,10 @@ export const command = defineCommand({
   args: {
     filter: filterFlag(FILTERS, "secrets"),
     format: rowFlags.format,
-    noheading: { type: "boolean", alias: "n", description: "Without titles" },
+    noheading: { ...rowFlags.noheading, alias: "n" },
     quiet: { type: "boolean", alias: "q", description: "Only ids" },
   },
+  fields: () => Object.keys(fields(0)),
   async run({ app, args }) {
     const { context, io } = app;
     const filters = parseFilters(args.filter, FILTERS);
@@ -57,9 +58,10 @@ export const command = defineCommand({
       columns: ["ID", "Name", "Driver", "CreatedAt", "UpdatedAt"],
       quietField: "ID",
       quiet: args.quiet,
+      noHeading: args.noheading,
+      on: io.stdout,
       format: args.format,
     });
-    const isTable = !args.quiet && /^(table.*)?$/s.test(args.format ?? "");
-    io.stdout.write(args.noheading && isTable ? text.slice(text.indexOf("\n") + 1) : text);
+    io.stdout.write(text);
   },
 });

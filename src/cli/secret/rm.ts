@@ -13,7 +13,7 @@ export const command = defineCommand({
   args: {
     all: { type: "boolean", alias: "a", description: "All of them" },
     ignore: { type: "boolean", alias: "i", description: "One that is not there is no error" },
-    secret: { type: "positional", rest: true, required: false, description: "Name or id" },
+    secret: { type: "positional", value: "secret", rest: true, required: false, description: "Name or id" },
   },
   async run({ app, args }) {
     const { context, io } = app;

@@ -35,6 +35,7 @@ export const command = defineCommand({
       alias: "l",
       multiple: true,
       valueHint: "KEY[=VALUE]",
+      value: "label",
       description: "Set a label",
     },
     opt: {
@@ -60,8 +61,20 @@ export const command = defineCommand({
       description: "Group of the volume, an id of the containers'",
     },
     ignore: { type: "boolean", description: "Take a volume of this name that is there, whatever it is" },
-    name: { type: "string", valueHint: "NAME", hidden: true, description: "Name of the volume" },
-    volume: { type: "positional", required: false, valueHint: "VOLUME", description: "Name of the volume" },
+    name: {
+      type: "string",
+      valueHint: "NAME",
+      value: "none",
+      hidden: true,
+      description: "Name of the volume",
+    },
+    volume: {
+      type: "positional",
+      required: false,
+      valueHint: "VOLUME",
+      value: "none",
+      description: "Name of the volume",
+    },
   },
   async run({ app, args }) {
     if (args.name !== undefined && args.volume !== undefined)

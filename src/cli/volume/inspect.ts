@@ -18,6 +18,7 @@ export const command = defineCommand({
     all: { type: "boolean", alias: "a", description: "All volumes" },
     volume: { type: "positional", required: false, rest: true, value: "volume", description: "Name" },
   },
+  fields: async () => (await import("../document-fields")).fieldsOf("volume"),
   run({ app, args }) {
     const { context } = app;
     if (args.all === args.volume.length > 0)

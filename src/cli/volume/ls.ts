@@ -15,7 +15,7 @@ const list = (record: Record<string, string>): string =>
 
 const fields = (context: Context): Record<string, Field<Volume>> => ({
   Driver: { header: "DRIVER", value: ({ driver }) => driver },
-  Name: { header: "VOLUME NAME", value: ({ name }) => name },
+  Name: { header: "VOLUME NAME", isWhole: true, value: ({ name }) => name },
   Scope: { header: "SCOPE", value: () => "local" },
   Mountpoint: { header: "MOUNTPOINT", value: ({ name }) => mountpointOf(context, name) },
   Labels: { header: "LABELS", value: ({ labels }) => list(labels) },
@@ -52,8 +52,9 @@ export const command = defineCommand({
     filter: filterFlag(FILTERS, "volumes"),
     format: rowFlags.format,
     quiet: { type: "boolean", alias: "q", description: "Only names" },
-    noheading: { type: "boolean", alias: "n", description: "Without titles" },
+    noheading: { ...rowFlags.noheading, alias: "n" },
   },
+  fields: ({ context }) => Object.keys(fields(context)),
   async run({ app, args }) {
     const { context } = app;
     const filters = parseFilters(args.filter, FILTERS);
@@ -66,10 +67,11 @@ export const command = defineCommand({
       columns: ["Driver", "Name"],
       quietField: "Name",
       quiet: args.quiet,
+      noHeading: args.noheading,
+      on: app.io.stdout,
       format: args.format,
     });
-    const hasTitles = !args.quiet && /^(|table(\s.*)?)$/s.test(args.format?.trim() ?? "");
-    app.io.stdout.write(args.noheading && hasTitles ? text.slice(text.indexOf("\n") + 1) : text);
+    app.io.stdout.write(text);
   },
 });
 

@@ -374,5 +374,6 @@ export const chownSync: typeof Fs.chownSync = (path, uid, gid) => whole().chownS
 export const fsync = ((fd: number, done: Fs.NoParamCallback) => whole().fsync(fd, done)) as typeof Fs.fsync;
 export const fsyncSync: typeof Fs.fsyncSync = (fd) => whole().fsyncSync(fd);
 export const watch = ((...args: Parameters<typeof Fs.watch>) => whole().watch(...args)) as typeof Fs.watch;
+export const symlinkSync: typeof Fs.symlinkSync = (target, path) => whole().symlinkSync(target, path);
 export const readlinkSync = ((path: string) => whole().readlinkSync(path)) as typeof Fs.readlinkSync;
 export const realpathSync = ((path: string) => whole().realpathSync(path)) as typeof Fs.realpathSync;

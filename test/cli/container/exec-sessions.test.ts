@@ -22,7 +22,9 @@ describe.skipIf(missing !== null)("exec sessions", () => {
   const directory = () => join(engine.sandbox.runtimeDir, "proa/containers", id, "exec");
   const sessions = (): Session[] =>
     existsSync(directory())
-      ? readdirSync(directory()).map((name) => JSON.parse(readFileSync(join(directory(), name), "utf8")))
+      ? readdirSync(directory())
+          .filter((name) => name.endsWith(".json")) // not one that is being written
+          .map((name) => JSON.parse(readFileSync(join(directory(), name), "utf8")))
       : [];
   const shown = async (): Promise<string[] | null> =>
     JSON.parse(await inspect(place, "web", "{{json .ExecIDs}}"));

@@ -61,7 +61,6 @@ describe.skipIf(missing !== null)("the flags of run and create", () => {
     [["--pod", "any"], "option: --pod: "],
     [["--cpu-count", "1"], "option: --cpu-count: "],
     [["--io-maxiops", "1"], "option: --io-maxiops: "],
-    [["--cgroups", "split"], "option: --cgroups: "],
     [["--rdt-class", "any"], "option: --rdt-class: "],
     [["--creds", ":b"], "--creds: "],
     [["--retry-delay", "soon"], "--retry-delay: "],
@@ -89,63 +88,5 @@ describe.skipIf(missing !== null)("the flags of run and create", () => {
     const result = await run(place, options, ["true"]);
     expect(result.stderr).toStartWith(`Error: ${message}`);
     expect([result.stdout, result.exitCode]).toEqual(["", 125]);
-  });
-
-  test.each([
-    [["-m", "64m"], "memory"],
-    [["--memory-reservation", "32m"], "memory-reservation"],
-    [["--cpus", "0.5"], "cpus"],
-    [["-c", "512"], "cpu-shares"],
-    [["--cpuset-cpus", "0"], "cpuset-cpus"],
-    [["--pids-limit", "50"], "pids-limit"],
-    [["--blkio-weight", "100"], "blkio-weight"],
-    [["--device-read-bps", "/dev/sda:1mb"], "device-read-bps"],
-    [["--device-cgroup-rule", "c 1:3 rwm"], "device-cgroup-rule"],
-    [["--oom-kill-disable"], "oom-kill-disable"],
-    [["--cgroup-parent", "/x"], "cgroup-parent"],
-    [["--kernel-memory", "64m"], "kernel-memory"],
-  ])("%p warns that it has no effect, and why, and runs", async (options, name) => {
-    const result = await run(place, options, ["echo", "ok"]);
-    expect(result.stdout).toBe("ok\n");
-    expect(result.stderr).toMatch(new RegExp(`^Warning: --${name} is ignored: .+\\n$`));
-    expect(result.exitCode).toBe(0);
-  });
-
-  test("limits are in inspect, with their warnings; those that say nothing are silent", async () => {
-    const limits = ["-m", "64m", "--cpus", "0.5", "--pids-limit", "50", "--device-write-iops", "/dev/sda:9"];
-    const made = await engine.proa(["create", "--name", "limited", ...limits, place.tiny]);
-    expect(made.stderr.split("\n").filter(Boolean)).toHaveLength(4);
-    const [{ HostConfig, Warnings }] = JSON.parse(await engine.ok(["inspect", "limited"]));
-    expect(HostConfig).toMatchObject({ Memory: 64 << 20, NanoCpus: 500_000_000, PidsLimit: 50 });
-    expect(HostConfig.BlkioDeviceWriteIOps).toEqual([{ Path: "/dev/sda", Rate: 9 }]);
-    expect(Warnings).toHaveLength(4);
-    const silent = [
-      "--memory",
-      "0",
-      "--pids-limit=-1",
-      "--memory-swappiness=-1",
-      "--cpu-shares=0",
-      "--oom-kill-disable=false",
-    ];
-    expect((await run(place, silent, ["true"])).stderr).toBe("");
-  });
-
-  test.each([
-    [["-m", "5m"], "memory: 5m: the least is 6MB"],
-    [["-m", "much"], "memory: much: "],
-    [["--cpus", "0.001"], "cpus: 0.001: from 0.01 to "],
-    [["--cpus", "9999"], "cpus: 9999: from 0.01 to "],
-    [["--cpus", "1", "--cpu-quota", "5000"], "cpus: with --cpu-quota: conflicting options"],
-    [["--memory-swap", "10m"], "memory swap: 10485760: it needs a limit of memory, too"],
-    [["-m", "20m", "--memory-swap", "10m"], "memory swap: 10485760: it is less than the memory, 20971520"],
-    [["--cpuset-cpus", "a"], "cpuset cpus: a: "],
-    [["--blkio-weight", "5"], "blkio weight: 5: it is from 10 to 1000"],
-    [["--device-read-bps", "sda:1m"], "device read bps: sda:1m: expected /dev/NAME:VALUE"],
-    [["--device-cgroup-rule", "any"], 'device cgroup rule: "any": '],
-    [["--memory-swappiness", "101"], 'invalid argument "101" for "--memory-swappiness" flag: more than 100'],
-  ])("limits that cannot be are refused: %p", async (options, message) => {
-    const result = await run(place, options, ["true"]);
-    expect(result.stderr).toStartWith(`Error: ${message}`);
-    expect(result.exitCode).toBe(125);
   });
 });

@@ -108,6 +108,9 @@ describe.skipIf(missing !== null)("prune", () => {
       ["container", "checkpoint", "-e", "/tmp/x.tar.gz", "runs"],
       ["container", "restore", "--import", "/tmp/x.tar.gz"],
       ["start", "--checkpoint", "one", "runs"],
+      ["checkpoint", "create", "--leave-running", "--checkpoint-dir", "/tmp/x", "runs", "one"],
+      ["checkpoint", "ls", "runs"],
+      ["checkpoint", "rm", "runs", "one"],
     ]) {
       const result = await engine.proa(command);
       expect(result.stderr).toContain("criu");

@@ -85,6 +85,20 @@ describe.skipIf(missing !== null)("rm", () => {
     expect((await engine.proa(["rm"])).stderr).toContain('"proa rm" requires at least 1 argument');
   });
 
+  test("one that another requires stays, also by force, until both go", async () => {
+    await create("base");
+    await create("user", "--requires", "base");
+    await create("other");
+    const refused = await engine.proa(["rm", "-f", "base", "other"]);
+    expect(refused).toMatchObject({ stdout: "other\n", exitCode: 1 });
+    expect(refused.stderr).toStartWith(
+      "Error: remove container: base: it has dependent containers which must be removed before it: user\nhint: ",
+    );
+    expect(await names()).toEqual(["base", "user"]);
+    await engine.ok(["rm", "base", "user"]);
+    expect(await names()).toEqual([]);
+  });
+
   test("--depend takes those that need it along", async () => {
     await create("base");
     await create("middle", "--requires", "base");

@@ -176,6 +176,29 @@ describe.skipIf(registryMissing !== null)("push", () => {
     expect((await manifestOf(anew)).digest).not.toBe(image.top.digest);
   });
 
+  test("what came in a docker archive goes out as gzip, the second time without being compressed or sent", async () => {
+    const { name } = await pulled();
+    const archive = join(engine.sandbox.home, "loaded.tar");
+    await engine.ok(["save", "-o", archive, name]);
+    await engine.ok(["rmi", "-f", name]);
+    await engine.ok(["load", "-i", archive]);
+    const target = `${registry.host}/loaded:v1`;
+    const first = await engine.proa(["push", name, target]);
+    expect(first.exitCode).toBe(0);
+    const there = await manifestOf(target);
+    for (const layer of there.manifest.layers) {
+      expect(layer.mediaType).toEndWith("gzip");
+      const blob = await fetch(`http://${registry.host}/v2/loaded/blobs/${layer.digest}`);
+      expect((await blob.bytes()).subarray(0, 2)).toEqual(new Uint8Array([0x1f, 0x8b]));
+    }
+    const second = await engine.proa(["push", name, target]);
+    expect(second.stdout).toBe(first.stdout);
+    expect(second.stderr.match(/Layer already exists/g)).toHaveLength(2);
+    await engine.ok(["rmi", name]);
+    await engine.ok(["pull", "-q", target]);
+    expect(await engine.ok(["history", "-q", target])).not.toBe("");
+  });
+
   test("--format changes the manifest's type and nothing else", async () => {
     const { name, image } = await pulled();
     const target = `${registry.host}/types:latest`;

@@ -1,5 +1,7 @@
 /** netd killed while real programs use the network: what goes on, and what begins again. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { netMissing, processesOf, useNet, waitUntil } from "../../harness";
 import { removeAll, SLEEP } from "../_network";
 import { HOST, start } from "./_net";
@@ -48,16 +50,31 @@ describe.skipIf(netMissing !== null)(`netd${why}`, () => {
     expect(intervals.filter(({ sum }) => sum.bits_per_second < 20_000_000).length).toBeLessThanOrEqual(2);
   });
 
+  test("a name asked for in the moment between two of them is never said to be unknown", async () => {
+    const asking = engine.ok(
+      [
+        "exec",
+        "client",
+        "sh",
+        "-c",
+        "for i in $(seq 400); do dig +tries=1 +time=1 server | grep -o 'status: [A-Z]*'; done",
+      ],
+      { timeoutMs: 60_000 },
+    );
+    for (let i = 0; i < 4; i++) {
+      await Bun.sleep(700); // into the questions
+      await kill();
+    }
+    expect([...new Set((await asking).split("\n"))]).toEqual(["status: NOERROR"]);
+  }, 90_000);
+
   test("and what begins afterwards works: to the outside, by name, to a published port", async () => {
     const port = (await engine.ok(["port", "web", "80"])).trim();
     expect(await published()).toBe("here\n");
     await kill();
     const url = `http://${HOST[4]}:${host.port}/`;
     expect(await engine.ok(["exec", "client", "curl", "-sS", "--max-time", "10", url])).toBe("outside");
-    // its supervisor is on its way to the next netd as the client's is: until it is there, nobody has the name
-    const named = async () =>
-      /^10\.[\d.]+$/.test(await engine.ok(["exec", "client", "dig", "+short", "server"]));
-    await waitUntil(named, { what: "the server's name" });
+    expect(await engine.ok(["exec", "client", "dig", "+short", "server"])).toMatch(/^10\.[\d.]+$/);
     expect((await engine.ok(["port", "web", "80"])).trim()).toBe(port);
     const answers = async () => (await published().catch(() => "")) === "here\n";
     await waitUntil(answers, { what: "the published port" });
@@ -163,5 +180,24 @@ describe.skipIf(netMissing !== null)(`netd${why}`, () => {
   test("is gone with the last container", async () => {
     await removeAll({ engine });
     await waitUntil(() => netds().length === 0);
+  });
+});
+
+describe.skipIf(netMissing !== null)(`a runtime directory that was removed under a container${why}`, () => {
+  const place = useNet();
+  const { engine } = place;
+  const netds = () => processesOf(engine.sandbox).filter(({ name }) => name === "proa-netd");
+
+  test("its netd leaves, and is in nobody's way", async () => {
+    await start(place, "old", SLEEP);
+    const [old] = netds();
+    expect(old).toBeDefined();
+    rmSync(join(engine.sandbox.env["XDG_RUNTIME_DIR"] ?? "", "proa"), { recursive: true });
+    await waitUntil(() => netds().every(({ pid }) => pid !== old?.pid), { what: "the end of netd" });
+    const route = "ping -c 1 -W 2 $(ip route | sed -n 's/default via \\([^ ]*\\).*/\\1/p')";
+    expect(await engine.ok(["run", "--rm", place.net, "sh", "-c", route])).toContain("1 received");
+    for (const { pid } of processesOf(engine.sandbox)) process.kill(pid, "SIGKILL"); // "old" is nobody's any more
+    await waitUntil(() => processesOf(engine.sandbox).length === 0);
+    await removeAll(place);
   });
 });

@@ -84,7 +84,11 @@ describe.skipIf(registryMissing !== null)("registries.conf", () => {
     await engine.ok(["rmi", used.tiny]);
     await engine.ok(["pull", "-q", "small"]);
     expect(await idOf(used.tiny)).toStartWith("sha256:");
-    await engine.ok(["rmi", used.tiny]);
+    expect(await engine.ok(["images", "-q", "small"])).toBe(await engine.ok(["images", "-q", used.tiny]));
+    expect(await engine.ok(["images", "-q", "small:latest"])).not.toBe("");
+    expect(await engine.ok(["images", "-q", "small:other"])).toBe("");
+    expect(await engine.ok(["rmi", "small"])).toContain(`Untagged: ${used.tiny}`);
+    expect((await engine.proa(["rmi", "small"])).stderr).toContain("No such image: small");
     await engine.ok(["pull", "-q", "--retry=0", "tiny"]);
     expect(await idOf(used.tiny)).toStartWith("sha256:");
     // It is known now: nobody is asked for it again.

@@ -1,5 +1,5 @@
 /** Why a container cannot be frozen to files and come back from them. */
-import { EngineError } from "../../error";
+import { EngineError } from "../error";
 
 /** Names what is missing on this host, all of it. */
 export function noCheckpoints(what: string, on: string): EngineError {
@@ -21,13 +21,32 @@ export const checkpointArgs = {
   all: { type: "boolean", alias: "a", description: "All containers" },
   latest: { type: "boolean", alias: "l", description: "The newest container" },
   keep: { type: "boolean", alias: "k", description: "Keep temporary files" },
-  compress: { type: "string", alias: "c", valueHint: "ALGORITHM", description: "Compression of the archive" },
+  compress: {
+    type: "string",
+    alias: "c",
+    valueHint: "ALGORITHM",
+    value: "none",
+    description: "Compression of the archive",
+  },
   export: { type: "string", alias: "e", valueHint: "FILE", value: "file", description: "Write an archive" },
   import: { type: "string", alias: "i", valueHint: "FILE", value: "file", description: "Read an archive" },
-  "create-image": { type: "string", valueHint: "IMAGE", description: "Write an image" },
-  name: { type: "string", alias: "n", valueHint: "NAME", description: "Name of the restored container" },
-  publish: { type: "string", alias: "p", multiple: true, valueHint: "PORTS", description: "Published ports" },
-  pod: { type: "string", valueHint: "POD", description: "Pod of the restored container" },
+  "create-image": { type: "string", valueHint: "IMAGE", value: "none", description: "Write an image" },
+  name: {
+    type: "string",
+    alias: "n",
+    valueHint: "NAME",
+    value: "none",
+    description: "Name of the restored container",
+  },
+  publish: {
+    type: "string",
+    alias: "p",
+    multiple: true,
+    valueHint: "PORTS",
+    value: "published-port",
+    description: "Published ports",
+  },
+  pod: { type: "string", valueHint: "POD", value: "none", description: "Pod of the restored container" },
   "leave-running": { type: "boolean", alias: "R", description: "Let it run on" },
   "pre-checkpoint": { type: "boolean", alias: "P", description: "Write the memory only" },
   "with-previous": { type: "boolean", description: "Write what has changed since" },

@@ -1,0 +1,30 @@
+import { noCheckpoints } from "../no-checkpoints";
+import { defineCommand } from "../tree";
+
+export const command = defineCommand({
+  meta: {
+    description: "Refused: containers cannot be checkpointed",
+    details: "It is answered with what is missing.",
+    exitStatuses: [{ status: "1", meaning: "Always." }],
+    seeAlso: ["proa-commit(1)", "proa-export(1)"],
+  },
+  args: {
+    "leave-running": { type: "boolean", description: "Let it run on" },
+    "checkpoint-dir": {
+      type: "string",
+      valueHint: "DIRECTORY",
+      value: "directory",
+      description: "Where checkpoints are",
+    },
+    container: { type: "positional", value: "container", description: "Name or id" },
+    checkpoint: {
+      type: "positional",
+      valueHint: "CHECKPOINT",
+      value: "none",
+      description: "Name of the checkpoint",
+    },
+  },
+  run({ args }) {
+    throw noCheckpoints("checkpoint", args.container);
+  },
+});
