@@ -48,14 +48,14 @@ describe("helpFor()", () => {
   });
 
   test("shows a small command whole", async () => {
-    expect(await helpFor(["completion"], { columns: 100 })).toMatch(
-      /^Usage: {2}proa completion SHELL\n\nPrint the completion script of a shell\n\nGlobal options:\n/,
+    expect(await helpFor(["volume", "exists"], { columns: 100 })).toMatch(
+      /^Usage: {2}proa volume exists VOLUME\n\nTell by the exit status whether a volume is there\n\nGlobal options:\n/,
     );
-    expect(await helpFor(["completion"], { columns: 100 })).toContain(
+    expect(await helpFor(["volume", "exists"], { columns: 100 })).toContain(
       "\n  -D, --debug                   Tell what is done and how long it takes, and of an error all that is\n                                known\n",
     );
-    expect(await helpFor(["completion"], { columns: 100 })).toContain(
-      "Examples:\n  source <(proa completion bash)\n      completion in this bash\n",
+    expect(await helpFor(["volume", "exists"], { columns: 100 })).toContain(
+      "Examples:\n  proa volume exists data || proa volume create data\n      make it where it is missing\n",
     );
   });
 
