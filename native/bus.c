@@ -12,7 +12,8 @@
 
 #define OUT_BYTES 4096 /* of a message of ours */
 #define STOP_SECONDS 10 /* from SIGTERM to SIGKILL when the manager ends (a logout, a shutdown): as `stop` has it */
-#define LOOK_MS 100    /* after words of the client that are no end */
+#define LOOK_MS 100    /* between two looks at the client: after words of it that are no end, and while there is always something to read */
+#define RETRY_MS 5     /* between two attempts to connect */
 #define NAME_BYTES 256 /* of an error, a unit, a job's path; longer ones are cut */
 
 #define SYSTEMD "org.freedesktop.systemd1"
@@ -40,13 +41,15 @@ struct bus {
 	int64_t until_ms;
 	int heeded;                   /* or -1 */
 	int (*interruption)(int fd);
+	int64_t looked_ms;            /* when it was asked for the last time that was not for want of anything else */
+	bool connected;
 	bool authenticated;           /* the other side has said OK */
 	char path[108];               /* for errors */
 	char job[NAME_BYTES];         /* of the scope that was asked for; "": not told yet */
 	char removed[NAME_BYTES];     /* the last job of that unit that has ended, */
 	char result[32];              /* and how */
 	struct out body, call, out;   /* of what is being said: arguments, the message, everything that goes out at once */
-	size_t have;
+	size_t from, have;            /* what was not consumed: HAVE bytes of IN */
 	unsigned char in[BUS_MESSAGE_BYTES];
 };
 
@@ -167,6 +170,32 @@ static int late(const struct bus *bus, struct err *err)
 	return err_setf(err, ETIMEDOUT, BUS_STEP, bus->path, "no answer in %d s", BUS_PATIENCE_MS / 1000);
 }
 
+/* What the client says. Return: 0 to go on, or -EINTR with ERR. */
+static int listen_to_client(const struct bus *bus, struct err *err)
+{
+	const int end = bus->heeded >= 0 ? bus->interruption(bus->heeded) : 0;
+
+	if (end == 0)
+		return 0;
+	err_setf(err, 0, BUS_STEP, bus->path, end < 0 ? "the client has gone" : "the start was interrupted");
+	if (err && end > 0)
+		err->exit = end;
+	return -EINTR;
+}
+
+/* Between two steps that do not wait: the time and the client. Return: 0 to go on, or -errno with ERR. */
+static int look(struct bus *bus, struct err *err)
+{
+	const int64_t now = monotonic_ms();
+
+	if (now > bus->until_ms)
+		return late(bus, err);
+	if (now - bus->looked_ms < LOOK_MS)
+		return 0;
+	bus->looked_ms = now;
+	return listen_to_client(bus, err);
+}
+
 /* Wait for EVENTS, to the end of the bus's time. Return: 0, or -errno with ERR. */
 static int await(const struct bus *bus, short events, struct err *err)
 {
@@ -174,16 +203,11 @@ static int await(const struct bus *bus, short events, struct err *err)
 
 	for (;;) {
 		struct pollfd slots[] = { { .fd = bus->fd, .events = events }, { .fd = heard ? -1 : bus->heeded, .events = POLLIN } };
-		const int end = bus->heeded >= 0 ? bus->interruption(bus->heeded) : 0;
 		int64_t left = bus->until_ms - monotonic_ms();
-		int n;
+		int n = listen_to_client(bus, err);
 
-		if (end != 0) {
-			err_setf(err, 0, BUS_STEP, bus->path, end < 0 ? "the client has gone" : "the start was interrupted");
-			if (err && end > 0)
-				err->exit = end;
-			return -EINTR;
-		}
+		if (n < 0)
+			return n;
 		/* What was said and is no interruption stays there, to be looked at again when there may be more of it. */
 		n = left <= 0 ? 0 : poll(slots, 2, heard && left > LOOK_MS ? LOOK_MS : (int)left);
 		if (n > 0 && slots[0].revents)
@@ -199,6 +223,29 @@ static int await(const struct bus *bus, short events, struct err *err)
 	}
 }
 
+static int connect_once(const struct bus *bus)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	strcpy(address.sun_path, bus->path);
+	return connect(bus->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+}
+
+/* Nothing tells when there is room again in the queue of those who wait to be accepted. */
+static int connect_at_last(struct bus *bus, struct err *err)
+{
+	int r;
+
+	while ((r = connect_once(bus)) == -EAGAIN || r == -EINTR) {
+		r = look(bus, err);
+		if (r < 0)
+			return r;
+		poll(NULL, 0, RETRY_MS);
+	}
+	bus->connected = r == 0;
+	return r < 0 ? err_set(err, -r, BUS_STEP, bus->path) : 0;
+}
+
 static int send_out(struct bus *bus, struct err *err)
 {
 	struct out *out = &bus->out;
@@ -206,6 +253,12 @@ static int send_out(struct bus *bus, struct err *err)
 
 	if (out->full)
 		return err_setf(err, ENAMETOOLONG, BUS_STEP, bus->path, "a name is too long");
+	if (!bus->connected) {
+		int r = connect_at_last(bus, err);
+
+		if (r < 0)
+			return r;
+	}
 	while (done < out->len) {
 		ssize_t n = send(bus->fd, out->data + done, out->len - done, MSG_NOSIGNAL);
 		int r = 0;
@@ -243,14 +296,12 @@ static void greet(struct bus *bus)
 
 int bus_open(const char *path, struct bus **out, struct err *err)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct bus *bus;
 	int r;
 
 	*out = NULL;
-	if (strlen(path) >= sizeof(address.sun_path))
+	if (strlen(path) >= sizeof(bus->path)) /* as an address has it */
 		return err_set(err, ENAMETOOLONG, BUS_STEP, path);
-	strcpy(address.sun_path, path);
 	bus = mmap(NULL, sizeof(*bus), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (bus == MAP_FAILED)
 		return err_set(err, errno, BUS_STEP, path);
@@ -258,11 +309,13 @@ int bus_open(const char *path, struct bus **out, struct err *err)
 	bus->until_ms = monotonic_ms() + BUS_PATIENCE_MS;
 	bus->heeded = -1;
 	bus->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (bus->fd < 0 || connect(bus->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		r = err_set(err, errno, BUS_STEP, path);
-	else {
+	r = bus->fd < 0 ? -errno : connect_once(bus);
+	bus->connected = r == 0;
+	if (r == 0 || r == -EAGAIN || r == -EINTR) {
 		greet(bus);
-		r = send_out(bus, err);
+		r = bus->connected ? send_out(bus, err) : 0;
+	} else {
+		r = err_set(err, -r, BUS_STEP, path);
 	}
 	if (r < 0)
 		bus_close(bus);
@@ -385,13 +438,13 @@ static ssize_t parse(const struct bus *bus, struct heard *heard, struct err *err
 {
 	const uint16_t one = 1;
 	const unsigned char order = *(const unsigned char *)&one ? 'l' : 'B';
-	struct in in = { .start = bus->in, .at = 4, .len = bus->have };
+	struct in in = { .start = bus->in + bus->from, .at = 4, .len = bus->have };
 	uint32_t body, fields;
 	size_t total, end;
 
 	if (bus->have < 16)
 		return 0;
-	if (bus->in[0] != order || bus->in[3] != 1)
+	if (in.start[0] != order || in.start[3] != 1)
 		return broken(bus, "an answer that is no message of D-Bus", err);
 	body = get32(&in);
 	get32(&in); /* its serial */
@@ -404,7 +457,7 @@ static ssize_t parse(const struct bus *bus, struct heard *heard, struct err *err
 		return broken(bus, "a message that is too long", err);
 	if (bus->have < total)
 		return 0;
-	*heard = (struct heard){ .kind = bus->in[1], .body = bus->in + total - body, .body_len = body };
+	*heard = (struct heard){ .kind = in.start[1], .body = in.start + total - body, .body_len = body };
 	in.len = end;
 	while (in.at < end && !in.bad)
 		parse_field(&in, heard);
@@ -414,24 +467,24 @@ static ssize_t parse(const struct bus *bus, struct heard *heard, struct err *err
 /* The line that answers AUTH. Return: its length, 0 where it is not there yet, or -errno with ERR. */
 static ssize_t parse_line(struct bus *bus, struct err *err)
 {
-	const unsigned char *end = memmem(bus->in, bus->have, "\r\n", 2);
+	const unsigned char *start = bus->in + bus->from, *end = memmem(start, bus->have, "\r\n", 2);
 	char line[80];
 
 	if (!end)
 		return bus->have > 1024 ? broken(bus, "an answer that is no message of D-Bus", err) : 0;
-	snprintf(line, sizeof(line), "%.*s", (int)(end - bus->in), (const char *)bus->in);
+	snprintf(line, sizeof(line), "%.*s", (int)(end - start), (const char *)start);
 	if (strncmp(line, "REJECTED", 8) == 0 || strncmp(line, "ERROR", 5) == 0)
 		return err_setf(err, EACCES, BUS_STEP, bus->path, "%s", line);
 	if (strncmp(line, "OK", 2) != 0)
 		return broken(bus, "an answer that is no message of D-Bus", err);
 	bus->authenticated = true;
-	return end + 2 - bus->in;
+	return end + 2 - start;
 }
 
 static void consume(struct bus *bus, size_t len)
 {
 	bus->have -= len;
-	memmove(bus->in, bus->in + len, bus->have);
+	bus->from = bus->have ? bus->from + len : 0;
 }
 
 static void first_text(const struct heard *heard, char *out, size_t size)
@@ -484,7 +537,11 @@ static int refused(const char *unit, const struct heard *heard, struct err *err)
 static int next(struct bus *bus, struct heard *heard, size_t *used, struct err *err)
 {
 	for (;;) {
-		ssize_t n = bus->have == 0 ? 0 : bus->authenticated ? parse(bus, heard, err) : parse_line(bus, err);
+		ssize_t n = look(bus, err); /* who always has something to say is not waited for */
+
+		if (n < 0)
+			return (int)n;
+		n = bus->have == 0 ? 0 : bus->authenticated ? parse(bus, heard, err) : parse_line(bus, err);
 		bool was_line = n > 0 && heard->kind == 0;
 
 		if (n < 0)
@@ -497,7 +554,11 @@ static int next(struct bus *bus, struct heard *heard, size_t *used, struct err *
 			*used = (size_t)n;
 			return 1;
 		}
-		n = recv(bus->fd, bus->in + bus->have, BUS_MESSAGE_BYTES - bus->have, 0);
+		if (bus->from + bus->have == BUS_MESSAGE_BYTES) {
+			memmove(bus->in, bus->in + bus->from, bus->have);
+			bus->from = 0;
+		}
+		n = recv(bus->fd, bus->in + bus->from + bus->have, BUS_MESSAGE_BYTES - bus->from - bus->have, 0);
 		if (n > 0) {
 			bus->have += (size_t)n;
 			continue;
@@ -631,19 +692,6 @@ int bus_attach(struct bus *bus, const char *unit, const char *subgroup, pid_t pi
 	put32(body, (uint32_t)pid);
 	end_array(body, pids, 4);
 	serial = put_call(bus, 0, SYSTEMD, MANAGER_PATH, MANAGER, "AttachProcessesToUnit", "ssau", body);
-	r = send_out(bus, err);
-	return r < 0 ? r : await_reply(bus, serial, unit, NULL, err);
-}
-
-int bus_stop(struct bus *bus, const char *unit, struct err *err)
-{
-	struct out *body = empty(&bus->body);
-	uint32_t serial;
-	int r;
-
-	put_text(body, unit);
-	put_text(body, "replace");
-	serial = put_call(bus, 0, SYSTEMD, MANAGER_PATH, MANAGER, "StopUnit", "ss", body);
 	r = send_out(bus, err);
 	return r < 0 ? r : await_reply(bus, serial, unit, NULL, err);
 }

@@ -1,5 +1,5 @@
 /*
- * bus: the few words of D-Bus that it takes to have the user's systemd make, change and end a scope.
+ * bus: the few words of D-Bus that it takes to have the user's systemd make and change a scope.
  *
  * A connection is one socket, and everything that can be said without an answer is said at once: authentication, Hello, the match for JobRemoved, and
  * the request itself travel together, and are answered while the caller does something else. What the other side says is bounded: a message of
@@ -21,7 +21,7 @@
 
 struct bus;
 
-/* Connect to the socket at PATH and begin to talk. Nothing is waited for. Return: 0 with *OUT owned, or -errno with ERR. */
+/* Connect to the socket at PATH and begin to talk. Nothing is waited for: where the other side has its hands full, that is done with the first request. Return: 0 with *OUT owned, or -errno with ERR. */
 int bus_open(const char *path, struct bus **out, struct err *err);
 void bus_close(struct bus *bus);
 
@@ -43,13 +43,11 @@ struct bus_scope {
 /* Ask for SCOPE, delegated, gone when it is empty, without limits of its own. Return: 0 when it is sent, or -errno with ERR. */
 int bus_start_scope(struct bus *bus, const struct bus_scope *scope, struct err *err);
 
-/* Wait until the scope NAME that was asked for is there. Return: 0, or -errno with ERR: -EEXIST where the name is in use, -ETIMEDOUT. */
+/* Wait until the scope NAME that was asked for is there. Return: 0, or -errno with ERR: -EEXIST where the name is in use, -ETIMEDOUT: it may still come to be. Nothing is done about
+ * that: to have it stopped would be the end of the processes in it, and it is gone with them. */
 int bus_await_scope(struct bus *bus, const char *name, struct err *err);
 
 /* Have PID moved to SUBGROUP ("/x") of UNIT, and wait for it. Return: 0, or -errno with ERR. */
 int bus_attach(struct bus *bus, const char *unit, const char *subgroup, pid_t pid, struct err *err);
-
-/* End UNIT with all of its processes, and wait until the manager has taken it on. Return: 0, or -errno with ERR. */
-int bus_stop(struct bus *bus, const char *unit, struct err *err);
 
 #endif

@@ -18,7 +18,8 @@
 #define MAKE_STEP "make control group"
 #define SWEEPS 20     /* of processes that are forked while SCOPE is being emptied */
 #define WARNINGS 16
-#define STATE_LIMIT (64 << 10)
+#define DEFAULT_PIDS 2048 /* src/container/cgroup-limits.ts: what every container has, so it is no limit of the user's */
+#define GROUPS 100        /* of one scope that could not be removed */
 
 /* Controllers that every container has: what figures are shown of, and what is limited by default. Others come when something is limited by them. */
 static const char *const usual[] = { "cpu", "io", "memory", "pids" };
@@ -132,6 +133,7 @@ void cgroup_free(struct cgroup *cgroup)
 	free(cgroup->id);
 	free(cgroup->bus_path);
 	free(cgroup->name);
+	free(cgroup->plan_name);
 	free(cgroup->slice);
 	free(cgroup->parent);
 	free(cgroup->origin);
@@ -220,13 +222,20 @@ void cgroup_ask(struct cgroup *cgroup, pid_t pid)
  */
 static void rename_scope(struct cgroup *cgroup)
 {
-	const char *end = strrchr(cgroup->name, '.');
-	const bool suffixed = end && strcmp(end, ".scope") == 0;
-	char *name = xasprintf("%.*s-%d%s", (int)(suffixed ? end - cgroup->name : (ptrdiff_t)strlen(cgroup->name)), cgroup->name, (int)getpid(),
-			       suffixed ? ".scope" : "");
+	const char *base, *end;
+	char number[16] = "";
+	bool suffixed;
 
+	if (!cgroup->plan_name)
+		cgroup->plan_name = xstrdup(cgroup->name);
+	base = cgroup->plan_name; /* a life of many would make a name of names too long */
+	end = strrchr(base, '.');
+	suffixed = end && strcmp(end, ".scope") == 0;
+	if (++cgroup->renamed > 1)
+		snprintf(number, sizeof(number), "-%u", cgroup->renamed);
 	free(cgroup->name);
-	cgroup->name = name;
+	cgroup->name = xasprintf("%.*s-%d%s%s", (int)(suffixed ? end - base : (ptrdiff_t)strlen(base)), base, (int)getpid(), number,
+				 suffixed ? ".scope" : "");
 }
 
 /* Until systemd has made SCOPE. Return: 0 with cgroup->top, or -errno with ERR. */
@@ -310,6 +319,7 @@ static int make_directory(struct cgroup *cgroup, struct err *err)
 {
 	if (cgroup->top)
 		return 0;
+	free(cgroup->origin);
 	cgroup->origin = group_of(getpid(), "");
 	if (cgroup->split) {
 		cgroup->top = group_of(getpid(), GROUP_ROOT);
@@ -329,14 +339,41 @@ static int make_directory(struct cgroup *cgroup, struct err *err)
 		rename_scope(cgroup);
 		cgroup->top = xasprintf("%s/%s", cgroup->parent, cgroup->name);
 		if (mkdir(cgroup->top, 0755) < 0) {
-			err_set(err, errno, MAKE_STEP, cgroup->top);
+			int r = err_set(err, errno, MAKE_STEP, cgroup->top);
+
 			free(cgroup->top);
 			cgroup->top = NULL;
-			return -errno;
+			return r;
 		}
 	}
 	pass_on_usual(cgroup->parent);
 	return 0;
+}
+
+/*
+ * A group for this life's figures and limits alone, so never one that is there: of a life before, or of a supervisor that was killed, which is removed, or
+ * where it cannot be (a process that does not die) left behind. Return: 0 with cgroup->path, or -errno with ERR.
+ */
+static int make_container(struct cgroup *cgroup, struct err *err)
+{
+	char depth[16];
+
+	for (int i = 1; i <= GROUPS; i++) {
+		char *path = i == 1 ? xasprintf("%s/container", cgroup->top) : xasprintf("%s/container-%d", cgroup->top, i);
+
+		free(cgroup->path);
+		cgroup->path = path;
+		group_remove(path, -1);
+		if (mkdir(path, 0755) == 0) {
+			/* Deeper ones could not be removed. The file stays the user's also where the group becomes the container's. */
+			snprintf(depth, sizeof(depth), "%d", GROUP_DEPTH);
+			group_write(path, "cgroup.max.depth", depth);
+			return 0;
+		}
+		if (errno != EEXIST)
+			return err_set(err, errno, MAKE_STEP, path);
+	}
+	return err_set(err, EEXIST, MAKE_STEP, cgroup->path);
 }
 
 /* The two groups of SCOPE, and everybody in theirs. Return: 0 with cgroup->path, or -errno with ERR. */
@@ -350,13 +387,10 @@ static int make_v2(struct cgroup *cgroup, pid_t pid, struct err *err)
 	if (r < 0)
 		return r;
 	ours = xasprintf("%s/supervisor", cgroup->top);
-	cgroup->path = xasprintf("%s/container", cgroup->top);
 	if (!cgroup->alone && fresh)
 		r = make(ours, err);
-	if (r == 0) {
-		group_remove(cgroup->path, -1); /* of a life before, or of a supervisor that was killed: its figures are not ours */
-		r = make(cgroup->path, err);
-	}
+	if (r == 0)
+		r = make_container(cgroup, err);
 	if (r == 0) {
 		r = group_move(cgroup->path, pid);
 		if (r < 0)
@@ -374,7 +408,30 @@ static int make_v2(struct cgroup *cgroup, pid_t pid, struct err *err)
 	return 0;
 }
 
-static int make_v1(struct cgroup *cgroup, pid_t pid, struct err *err)
+/* The directory of one controller of version 1, with PID in it. Return: 0, or -errno with ERR and without a directory. */
+static int make_v1_one(struct cgroup *cgroup, const char *controller, const char *parent, pid_t pid, struct err *err)
+{
+	autofree char *path = xasprintf("%s/%s", parent, cgroup->name);
+	int r;
+
+	rmdir(path);
+	r = make(path, err);
+	if (r < 0)
+		return r;
+	if (strcmp(controller, "cpuset") == 0)
+		group_inherit_cpuset(parent, path);
+	r = group_move(path, pid);
+	if (r < 0) {
+		r = err_set(err, -r, MAKE_STEP, path);
+		rmdir(path);
+		return r;
+	}
+	json_object_set_new(cgroup->paths, controller, json_string(path));
+	return 0;
+}
+
+/* Those controllers that are to be had, or with STRICT all of them: one that fails is no reason to leave the others, which have PID by then. */
+static int make_v1(struct cgroup *cgroup, pid_t pid, bool strict, struct err *err)
 {
 	const char *controller;
 	json_t *parent;
@@ -382,22 +439,18 @@ static int make_v1(struct cgroup *cgroup, pid_t pid, struct err *err)
 
 	cgroup->paths = json_object();
 	json_object_foreach(cgroup->parents, controller, parent) {
-		autofree char *path = xasprintf("%s/%s", json_string_value(parent), cgroup->name);
+		int one = make_v1_one(cgroup, controller, json_string_value(parent), pid, err);
 
-		if (r < 0)
+		r = one < 0 ? one : r;
+		if (one < 0 && strict)
 			return r;
-		rmdir(path);
-		r = make(path, err);
-		if (r == 0 && strcmp(controller, "cpuset") == 0)
-			group_inherit_cpuset(json_string_value(parent), path);
-		if (r == 0)
-			json_object_set_new(cgroup->paths, controller, json_string(path));
-		if (r == 0) {
-			r = group_move(path, pid);
-			if (r < 0)
-				r = err_set(err, -r, MAKE_STEP, path);
-		}
+		if (one < 0)
+			warn(cgroup, err);
 	}
+	if (json_object_size(cgroup->paths) > 0)
+		return 0;
+	json_decref(cgroup->warnings); /* the caller has the last one, which says it all */
+	cgroup->warnings = NULL;
 	return r;
 }
 
@@ -420,8 +473,8 @@ static void describe(struct cgroup *cgroup)
 	text = json_dumps(state, JSON_COMPACT);
 	json_decref(state);
 	free(cgroup->state);
-	/* Members, to be put among others. */
-	cgroup->state = text ? xasprintf("%.*s", (int)strlen(text) - 2, text + 1) : NULL;
+	/* Members, to be put among others. A path that is no text is none. */
+	cgroup->state = text && strlen(text) > 2 ? xasprintf("%.*s", (int)strlen(text) - 2, text + 1) : NULL;
 	free(text);
 }
 
@@ -455,26 +508,60 @@ static struct limits limits_of(struct cgroup *cgroup, bool runs)
 				.data = cgroup };
 }
 
+/* Whether the user has set limits: others than what every container has. */
+static bool is_limited(const struct cgroup *cgroup, json_t *resources)
+{
+	const char *key;
+	json_t *value;
+
+	if (json_object_size(cgroup->conf) > 0 || json_object_size(cgroup->updates) > 0)
+		return true;
+	json_object_foreach(resources, key, value) {
+		if (strcmp(key, "devices") == 0 || json_object_size(value) == 0)
+			continue;
+		if (strcmp(key, "pids") != 0 || json_integer_value(json_object_get(value, "limit")) != DEFAULT_PIDS)
+			return true;
+	}
+	return false;
+}
+
+static uint64_t oom_kills(const struct cgroup *cgroup)
+{
+	const char *memory = json_string_value(json_object_get(cgroup->paths, "memory"));
+
+	if (memory)
+		return group_number(memory, "memory.oom_control", "oom_kill");
+	return cgroup->path ? group_number(cgroup->path, "memory.events", "oom_kill") : 0;
+}
+
 int cgroup_enter(struct cgroup *cgroup, pid_t pid, json_t *resources, struct err *err)
 {
 	struct err facts = { 0 };
 	struct limits limits;
+	bool strict;
 	int r;
 
 	if (!cgroup)
 		return 0;
-	r = cgroup->manager == CGROUP_V1 ? make_v1(cgroup, pid, &facts) : make_v2(cgroup, pid, &facts);
+	strict = cgroup->required || (cgroup->had && is_limited(cgroup, resources));
+	r = cgroup->manager == CGROUP_V1 ? make_v1(cgroup, pid, strict, &facts) : make_v2(cgroup, pid, &facts);
 	bus_close(cgroup->bus);
 	cgroup->bus = NULL;
-	if (r == -EINTR || (r < 0 && cgroup->required)) {
+	if (r == -EINTR || (r < 0 && strict)) {
 		if (err)
 			*err = facts;
 		return r;
 	}
+	/* Nobody hears the warnings of a further life. */
+	cgroup->lost = r < 0 && cgroup->had;
 	if (r < 0) {
 		warn(cgroup, &facts);
 		forget(cgroup, -1);
+		cgroup->failed = facts;
+	} else {
+		cgroup->had = true;
 	}
+	cgroup->oom_kills = cgroup->oom_before = oom_kills(cgroup);
 	cgroup->lives = true;
 	limits = limits_of(cgroup, false);
 	r = limits_write(&limits, resources, err);
@@ -486,11 +573,18 @@ int cgroup_enter(struct cgroup *cgroup, pid_t pid, json_t *resources, struct err
 	return r;
 }
 
+ino_t cgroup_mark(const struct cgroup *cgroup)
+{
+	struct stat st;
+
+	return cgroup && cgroup->path && stat(cgroup->path, &st) == 0 ? st.st_ino : 0;
+}
+
 void cgroup_explain(struct cgroup *cgroup, struct err *err)
 {
 	autofree char *file = cgroup && cgroup->path ? xasprintf("%s/memory.max", cgroup->path) : NULL, *most = NULL;
 
-	if (!file || !err || group_number(cgroup->path, "memory.events", "oom_kill") == 0)
+	if (!file || !err || oom_kills(cgroup) <= cgroup->oom_before)
 		return;
 	if (read_file_at(AT_FDCWD, file, &most, 64) > 0)
 		most[strcspn(most, "\n")] = '\0';
@@ -518,15 +612,6 @@ int cgroup_update(struct cgroup *cgroup, json_t *resources, struct err *err)
 }
 
 /* ---- out of memory ---- */
-
-static uint64_t oom_kills(const struct cgroup *cgroup)
-{
-	const char *memory = json_string_value(json_object_get(cgroup->paths, "memory"));
-
-	if (memory)
-		return group_number(memory, "memory.oom_control", "oom_kill");
-	return cgroup->path ? group_number(cgroup->path, "memory.events", "oom_kill") : 0;
-}
 
 /* Something has changed in memory.events: often only that a limit was met. */
 static void look(struct cgroup *cgroup)
@@ -557,6 +642,9 @@ void cgroup_watch(struct cgroup *cgroup, struct relay *relay, const struct journ
 		return;
 	cgroup->journal = journal;
 	cgroup->guest.ready = ready;
+	if (cgroup->lost)
+		journal_write(journal, "container", "cgroup_lost", "step", cgroup->failed.step, "object", cgroup->failed.object, "errno",
+			      cgroup->failed.code ? err_name(cgroup->failed.code) : "", "detail", cgroup->failed.detail, (char *)NULL);
 	memory = json_string_value(json_object_get(cgroup->paths, "memory"));
 	if (memory) {
 		cgroup->guest.fd = group_oom_events(memory, &cgroup->oom_fd);
@@ -599,12 +687,12 @@ bool cgroup_end(struct cgroup *cgroup, int userns_fd)
 		group_kill_v1(cgroup->paths);
 	/* The kernel tells of changes some milliseconds after them at most, which may be too late for the loop. */
 	look(cgroup);
-	killed = cgroup->oom_kills > 0;
+	killed = cgroup->oom_kills > cgroup->oom_before;
 	cgroup->lives = false;
 	close_fd(&cgroup->guest.fd);
 	close_fd(&cgroup->oom_fd);
 	cgroup->journal = NULL;
-	cgroup->oom_kills = 0;
+	cgroup->oom_kills = cgroup->oom_before = 0;
 	forget(cgroup, userns_fd);
 	return killed;
 }
@@ -638,85 +726,4 @@ void cgroup_leave(struct cgroup *cgroup)
 		group_move_all(ours, back);
 	}
 	group_remove(cgroup->top, -1);
-}
-
-/* ---- for those who join ---- */
-
-bool cgroup_find(int run_dir_fd, struct cgroup_place *out)
-{
-	autofree char *text = NULL;
-	ssize_t len = read_file_at(run_dir_fd, "state.json", &text, STATE_LIMIT);
-	json_t *state = len > 0 ? json_loadb(text, (size_t)len, 0, NULL) : NULL;
-	const char *path = json_string_value(json_object_get(state, "cgroup")), *bus = json_string_value(json_object_get(state, "bus"));
-	json_t *paths = json_object_get(state, "cgroups");
-
-	if (json_is_object(paths))
-		path = NULL;
-	*out = (struct cgroup_place){ .path = path && *path ? xstrdup(path) : NULL, .bus = bus ? xstrdup(bus) : NULL,
-				      .paths = json_is_object(paths) ? json_incref(paths) : NULL };
-	json_decref(state);
-	return out->path || out->paths;
-}
-
-void cgroup_place_free(struct cgroup_place *place)
-{
-	free(place->path);
-	free(place->bus);
-	json_decref(place->paths);
-	*place = (struct cgroup_place){ .path = NULL };
-}
-
-/* By the manager: UNIT and what comes after it are parts of PATH. */
-static int attach(const struct cgroup_place *place, const char *path, pid_t pid, struct err *err)
-{
-	const char *end = strstr(path, ".scope/"), *start = end;
-	autofree char *unit = NULL;
-	struct bus *bus;
-	int r;
-
-	while (start && start > path && start[-1] != '/')
-		start--;
-	if (!end)
-		return err_set(err, EACCES, "join control group", path);
-	end += strlen(".scope");
-	unit = xasprintf("%.*s", (int)(end - start), start);
-	r = bus_open(place->bus, &bus, err);
-	if (r == 0)
-		r = bus_attach(bus, unit, end, pid, err);
-	if (r == 0 || bus)
-		bus_close(bus);
-	return r;
-}
-
-static int join_v2(const struct cgroup_place *place, const char *path, pid_t pid, struct err *err)
-{
-	int r = group_move(path, pid);
-
-	if (r == -EACCES && place->bus)
-		return attach(place, path, pid, err);
-	return r < 0 ? err_set(err, -r, "join control group", path) : 0;
-}
-
-int cgroup_join(const struct cgroup_place *place, pid_t pid, pid_t first, struct err *err)
-{
-	autofree char *of_first = NULL;
-	const char *controller;
-	json_t *path;
-	int r = 0;
-
-	json_object_foreach(place->paths, controller, path) {
-		r = r < 0 ? r : group_move(json_string_value(path), pid);
-		if (r < 0)
-			return err_set(err, -r, "join control group", json_string_value(path));
-	}
-	if (!place->path)
-		return 0;
-	r = join_v2(place, place->path, pid, err);
-	if (r == 0)
-		return 0;
-	/* A group that passes controllers on (a systemd in there does) takes no processes of its own: those are where the first one is. */
-	of_first = group_of(first, GROUP_ROOT);
-	if (!of_first || strncmp(of_first, place->path, strlen(place->path)) != 0 || of_first[strlen(place->path)] != '/')
-		return r;
-	return join_v2(place, of_first, pid, err);
 }

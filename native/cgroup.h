@@ -6,13 +6,15 @@
  *
  *     SCOPE/supervisor   the supervisor, and what it starts for itself
  *     SCOPE/container    the container: its limits, and the root of its cgroup namespace. Made anew for each life, so its figures are that life's
+ *     SCOPE/container-2… the same, where that of a life before could not be removed
  *
  * so that SCOPE itself has no processes and its controllers can be passed on. The stage (stage.h) is forked where we are and waits
  * until it is in its group: systemd moves it and us at once, while the id maps are being written. Whoever follows is moved by us.
  * Version 1: one directory for each controller that is the user's, for the container alone.
  *
  * What cannot be had is a warning, unless the plan says that it is required, and the container runs without; a value that the kernel refuses is an error
- * (cgroup_limits.h).
+ * (cgroup_limits.h). A further life that loses the group which one before it had fails to start where the user has set limits; otherwise it goes on, and
+ * the journal has the event `cgroup_lost`.
  *
  *     cgroup_parse -> [ cgroup_begin -> cgroup_ask -> cgroup_enter -> (runs) -> cgroup_end ] for each life -> cgroup_leave -> cgroup_free
  */
@@ -47,6 +49,9 @@ void cgroup_ask(struct cgroup *cgroup, pid_t pid);
  * anything. Return: 0, or -errno with ERR.
  */
 int cgroup_enter(struct cgroup *cgroup, pid_t pid, json_t *resources, struct err *err);
+
+/* The inode of the group of version 2 that this life has; 0: none. */
+ino_t cgroup_mark(const struct cgroup *cgroup);
 
 /* Facts of what the last cgroup_enter() has done without, as a JSON array; NULL: nothing. Owned. */
 char *cgroup_warnings(struct cgroup *cgroup);

@@ -19,7 +19,7 @@
 #define FILE_LIMIT (1 << 20)
 #define FREEZE_MS 2000
 #define KILL_MS 5000
-#define DEPTH 32 /* of groups below a container's: cgroup.max.depth may allow more, but nobody has that */
+#define AT_ONCE 64 /* processes that are held for killing */
 
 int group_write(const char *path, const char *file, const char *text)
 {
@@ -135,7 +135,7 @@ int group_freeze(const char *path, bool frozen)
 	return r < 0 ? r : await(path, "frozen ", frozen, FREEZE_MS);
 }
 
-void group_delegate(int root)
+void group_delegate(int root, ino_t group)
 {
 	static const char *const files[] = { ".", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads" };
 	autoclose int dir = path_open(root, GROUP_ROOT, O_RDONLY | O_DIRECTORY, PATH_NO_LINKS);
@@ -143,6 +143,9 @@ void group_delegate(int root)
 	struct stat st;
 
 	if (dir < 0 || fstatfs(dir, &fs) < 0 || fs.f_type != CGROUP2_SUPER_MAGIC || (fs.f_flags & ST_RDONLY) || fstat(dir, &st) < 0 || st.st_uid == 0)
+		return;
+	/* Another one is a directory of the user's, mounted there by a volume. There is one hierarchy, so the inode tells. */
+	if (group == 0 || st.st_ino != group)
 		return;
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
 		if (fchownat(dir, files[i], 0, 0, AT_SYMLINK_NOFOLLOW) < 0)
@@ -152,7 +155,7 @@ void group_delegate(int root)
 /* Walk the groups below the one behind DIR (taken), the deepest first; ACT is called for each by its parent. */
 static int walk(int dir, int depth, int (*act)(int parent, const char *name))
 {
-	DIR *list = depth > DEPTH ? NULL : fdopendir(dir);
+	DIR *list = depth > GROUP_DEPTH + 1 ? /* SCOPE is one more */ NULL : fdopendir(dir);
 	struct dirent *entry;
 	int r = 0;
 
@@ -176,17 +179,66 @@ static int walk(int dir, int depth, int (*act)(int parent, const char *name))
 	return r;
 }
 
+/* Whether PID is one of the lines of TEXT. */
+static bool is_listed(const char *text, pid_t pid)
+{
+	for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+		if (atoi(line) == (int)pid)
+			return true;
+	return false;
+}
+
+/* Kill those behind PIDFDS, which are closed, that FILE still names: a pid that was read may have become another's before it was opened. */
+static bool kill_held(int at, const char *file, const pid_t *pids, int *pidfds, size_t n)
+{
+	autofree char *text = NULL;
+	bool any = false;
+
+	if (n == 0)
+		return false;
+	if (read_file_at(at, file, &text, FILE_LIMIT) < 0)
+		text = NULL;
+	for (size_t i = 0; i < n; i++) {
+		if (text && is_listed(text, pids[i]) && syscall(SYS_pidfd_send_signal, pidfds[i], SIGKILL, NULL, 0) == 0)
+			any = true;
+		close_fd(&pidfds[i]);
+	}
+	return any;
+}
+
+bool group_kill_listed(int at, const char *file)
+{
+	autofree char *text = NULL;
+	char *rest = NULL;
+	pid_t pids[AT_ONCE];
+	int pidfds[AT_ONCE];
+	size_t n = 0;
+	bool any = false;
+
+	if (read_file_at(at, file, &text, FILE_LIMIT) < 0)
+		return false;
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		const pid_t pid = (pid_t)atoi(line);
+		const int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+
+		if (fd < 0)
+			continue;
+		pids[n] = pid;
+		pidfds[n++] = fd;
+		if (n < AT_ONCE)
+			continue;
+		any = kill_held(at, file, pids, pidfds, n) || any;
+		n = 0;
+	}
+	return kill_held(at, file, pids, pidfds, n) || any;
+}
+
 /* Before Linux 5.14: all that are there, again and again while it stands still. */
 static int kill_listed(int parent, const char *name)
 {
-	autofree char *file = xasprintf("%s/cgroup.procs", name), *text = NULL;
-	char *rest = NULL;
+	autofree char *file = xasprintf("%s/cgroup.procs", name);
 
-	if (read_file_at(parent, file, &text, FILE_LIMIT) < 0)
-		return 0;
-	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		if (atoi(line) > 0)
-			kill((pid_t)atoi(line), SIGKILL);
+	group_kill_listed(parent, file);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #define GROUP_ROOT "/sys/fs/cgroup"
+#define GROUP_DEPTH 32 /* of groups below a container's, which group_remove() walks: what a container may make, too */
 
 /* Write TEXT to FILE of the group at PATH, in one write. Return: 0 or -errno. */
 int group_write(const char *path, const char *file, const char *text);
@@ -31,12 +32,15 @@ int group_freeze(const char *path, bool frozen);
 /* Kill all processes of the group and of those below it, also who forks; wait a while until they have ended. Return: 0 or -errno. */
 int group_kill(const char *path);
 
+/* Kill who stands in FILE (`cgroup.procs`) below AT, and is seen to stand there still once it cannot be mistaken. Return: whether there was one. */
+bool group_kill_listed(int at, const char *file);
+
 /*
- * Where the container below ROOT may write to its group, that is its root's as far as a group is delegated (cgroups(7)): what moves processes
+ * Where the container below ROOT may write to its group, whose inode is GROUP (0: it has none), that is its root's as far as a group is delegated (cgroups(7)): what moves processes
  * and passes controllers on. What limits it stays the user's. Called as root of its user namespace; who made the group is perhaps not known there, and then
  * it can be read only.
  */
-void group_delegate(int root);
+void group_delegate(int root, ino_t group);
 
 /*
  * Remove the group and those below it, which have no processes. What others own in it is removed in the user namespace behind USERNS_FD (-1: there is

@@ -17,19 +17,22 @@ struct cgroup {
 	bool alone;                    /* the supervisor stays where it is */
 	char *id;
 	char *bus_path, *name, *slice; /* of systemd: NAME is the scope's */
+	char *plan_name;               /* NAME as it was asked for, once it had to be another */
+	unsigned renamed;              /* how often */
 	char *parent;                  /* of a directory: NAME is made in it */
 	json_t *parents;               /* of version 1: by controller */
 	json_t *conf;                  /* files and values that the user has named, or NULL */
 	json_t *updates;               /* resources as they were changed, or NULL */
 	struct bus *bus;               /* while it is asked */
-	struct err failed;             /* why there is no bus */
+	struct err failed;             /* why there is no bus; in a life that has lost its group: why */
+	bool had, lost;                /* a life before had a group; this one has lost it */
 	char *origin;                  /* where we came from, below the mount */
 	char *top;                     /* SCOPE, when it is there */
 	char *path;                    /* SCOPE/container, in a life */
 	json_t *paths;                 /* of version 1, in a life */
 	char *state;
 	json_t *warnings;              /* or NULL */
-	uint64_t oom_kills;            /* of this life that have been told */
+	uint64_t oom_kills, oom_before; /* counted up to now, and before this life */
 	int oom_fd;                    /* of version 1: held for its eventfd */
 	const struct journal *journal;
 };

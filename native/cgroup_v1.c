@@ -1,7 +1,6 @@
 /* cgroup_v1: what version 1 of control groups has otherwise. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -61,16 +60,9 @@ int group_freeze_v1(const char *path, bool frozen)
 /* Return: whether there was one. */
 static bool kill_all(const char *path)
 {
-	autofree char *file = xasprintf("%s/cgroup.procs", path), *text = NULL;
-	char *rest = NULL;
-	bool any = false;
+	autofree char *file = xasprintf("%s/cgroup.procs", path);
 
-	if (read_file_at(AT_FDCWD, file, &text, FILE_LIMIT) < 0)
-		return false;
-	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		if (atoi(line) > 0 && kill((pid_t)atoi(line), SIGKILL) == 0)
-			any = true;
-	return any;
+	return group_kill_listed(AT_FDCWD, file);
 }
 
 void group_kill_v1(json_t *paths)

@@ -38,8 +38,10 @@ struct launch {
 	int pidfd, console;
 	ino_t mark;                 /* of the process's mount namespace */
 	struct fuse fuse;
+	struct lazy_files lazy;     /* for layers on their way */
 	struct container_network *network; /* or NULL */
 	struct cgroup *cgroup;      /* that the stage is to be in before it hears GO, or NULL */
+	ino_t group;                /* its inode, when it is in there */
 	int netns;                  /* the container's, until its netlink socket has come, too */
 	const struct preserved *preserved; /* or NULL */
 	bool foreign;               /* another runtime sees to the mounts */
@@ -58,6 +60,7 @@ static void launch_close(struct launch *launch)
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	lazy_files_close(&launch->lazy);
 	if (launch->between > 0)
 		reap(launch->between);
 }
@@ -200,7 +203,7 @@ static void explain_maps(const struct launch *launch, struct err *err)
 
 static void send_go(const struct launch *launch)
 {
-	struct stage_message go = { .kind = STAGE_GO };
+	struct stage_message go = { .kind = STAGE_GO, .mark = launch->group };
 
 	stage_send(launch->socket, &go, -1); /* a stage that failed meanwhile says so itself */
 }
@@ -209,9 +212,13 @@ static void send_go(const struct launch *launch)
 static int enter_cgroup(struct launch *launch, struct err *err)
 {
 	struct cgroup *cgroup = launch->cgroup;
+	int r;
 
 	launch->cgroup = NULL;
-	return cgroup_enter(cgroup, launch->pid, json_object_get(json_object_get(launch->bundle->config, "linux"), "resources"), err);
+	r = cgroup_enter(cgroup, launch->pid, json_object_get(json_object_get(launch->bundle->config, "linux"), "resources"), err);
+	if (r == 0 && cgroup)
+		launch->group = cgroup_mark(cgroup);
+	return r;
 }
 
 static int write_maps(struct launch *launch, const struct bundle *bundle, struct err *err)
@@ -260,7 +267,7 @@ static int launch_finish(struct launch *launch, const struct bundle *maps, const
 			launch->console = fd;
 			break;
 		case STAGE_FUSE:
-			r = rootfs->driver == ROOTFS_OVERLAY ? lazyfs_start(rootfs, launch->pid, fd, &launch->fuse.pid, err)
+			r = rootfs->driver == ROOTFS_OVERLAY ? lazyfs_start(rootfs, &launch->lazy, launch->pid, fd, &launch->fuse.pid, err)
 							     : fuse_start(&launch->fuse, rootfs, launch->pid, fd, err);
 			close(fd);
 			break;
@@ -307,7 +314,7 @@ static struct launch launch_init(const struct bundle *bundle, const char *seccom
 {
 	return (struct launch){
 		.bundle = bundle, .join_user = -1, .request = -1, .socket = -1, .stage_socket = -1, .pidfd = -1, .console = -1, .fuse = FUSE_NONE,
-		.netns = -1,
+		.netns = -1, .lazy = LAZY_NO_FILES,
 		.cache = seccomp_cache ? seccomp_open_cache(seccomp_cache) : -1,
 	};
 }
@@ -342,6 +349,8 @@ int container_start(const struct container_request *request, struct container *o
 
 	*out = (struct container){ .pidfd = -1, .console_fd = -1, .userns_fd = -1, .ipc_fd = -1 };
 	r = namespaces_parse(bundle, &namespaces, err);
+	if (r == 0)
+		r = lazyfs_open(request->rootfs, &launch.lazy, err);
 	if (r == 0)
 		r = give_directories(request, err);
 	if (r == 0 && mkdir(bundle->root, 0755) < 0 && errno != EEXIST)

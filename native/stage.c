@@ -46,6 +46,7 @@ struct stage {
 	struct rootfs_place place;
 	int root, slave, fuse;
 	ino_t mark;          /* of its mount namespace */
+	ino_t group;         /* of its control group, or 0 */
 	bool join;           /* a further process in a running container */
 	int cgroup;          /* STAGE_NO_CGROUP, … */
 	int network;         /* the fresh network namespace is to be connected to netd */
@@ -176,6 +177,7 @@ static int await_go(struct stage *stage, struct err *err)
 	}
 	if (r != 1 || message.kind != STAGE_GO)
 		return err_setf(err, 0, STAGE_WAITED, "", "the supervisor is gone");
+	stage->group = message.mark;
 	return 0;
 }
 
@@ -319,7 +321,7 @@ static int build(struct stage *stage, struct err *err)
 	if (r == 0)
 		r = mounts_apply(stage->mounts, stage->root, stage->namespaces.fresh & CLONE_NEWPID, &proc, err);
 	if (r == 0 && stage->cgroup && (stage->namespaces.fresh & CLONE_NEWCGROUP))
-		group_delegate(stage->root);
+		group_delegate(stage->root, stage->group);
 	if (r == 0 && stage->devices)
 		r = devices_apply(stage->devices, stage->root, err);
 	if (r == 0 && stage->process.terminal)

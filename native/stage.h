@@ -49,7 +49,7 @@ enum stage_kind {
 struct stage_message {
 	enum stage_kind kind;
 	pid_t pid;      /* SPAWNED; MOUNT: which one of the bundle's mounts it is */
-	ino_t mark;     /* EXECUTING: of its mount namespace, leftover.h */
+	ino_t mark;     /* EXECUTING: of its mount namespace, leftover.h; GO: of its control group, 0: none of version 2 */
 	struct err err; /* FAILED */
 };
 

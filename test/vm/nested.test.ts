@@ -36,6 +36,16 @@ vm.describe("the group as the container sees it", () => {
     ({ stdout }) => expect(stdout).toBe("8388608\n137\n"),
   );
   vm.check(
+    "is given to a root that is not the caller, and no other directory that is mounted there",
+    `mine=/sys/fs/cgroup/user.slice/user-$(id -u).slice/user@$(id -u).service/mine; mkdir $mine; proa run --rm --network none --userns keep-id -v $mine:/sys/fs/cgroup tiny true; echo $?; stat -c %U $mine; rmdir $mine; proa run --rm --network none --userns keep-id --user root --privileged tiny sh -c 'mkdir /sys/fs/cgroup/x && echo made'`,
+    ({ stdout }) => expect(stdout).toBe("0\nalice\nmade\n"),
+  );
+  vm.check(
+    "is removed however deep it was divided",
+    `proa run --rm --network none --privileged tiny sh -c 'd=/sys/fs/cgroup; i=0; while [ $i -lt 60 ] && mkdir $d/a 2>/dev/null; do d=$d/a; i=$((i+1)); done; echo $i'; find /sys/fs/cgroup -path '*proa-*/container*' | head -3`,
+    ({ stdout }) => expect(stdout).toBe("32\n"),
+  );
+  vm.check(
     "cannot be widened from inside, also with --privileged",
     `proa run -d --network none --privileged -m 64m --name wide tiny sh -c 'echo max >/sys/fs/cgroup/memory.max; echo $?; sleep 1000' >/dev/null; until_true sh -c 'proa logs wide | grep .'; proa logs wide 2>/dev/null; value wide memory.max; proa rm -f -t 0 wide >/dev/null`,
     ({ stdout }) => expect(linesOf(stdout).at(-1)).toBe("67108864"),
