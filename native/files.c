@@ -102,6 +102,9 @@ static int open_to_look(const struct conversation *conversation, const char *pat
 	fd = path_open(conversation->root_fd, path, flags | O_RDONLY | O_NONBLOCK | O_NOCTTY, PATH_FOLLOW);
 	if (fd < 0)
 		return err_set(err, -fd, "open", path);
+	/* It may have been replaced since; what was seen itself could only be opened by way of /proc, which is the container's. */
+	if (fstat(fd, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+		return err_setf(err, EINVAL, "open", path, "it is no file");
 	if (pack_is_kernels(fd))
 		return err_setf(err, EPERM, "open", path, "it shows the kernel and holds no files");
 	return steal_fd(&fd);

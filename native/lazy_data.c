@@ -15,40 +15,56 @@
 
 #define PAUSE_MS 20 /* between two tries to connect */
 
-static int open_in(int directory, const char *name, struct err *err)
+static int open_in(const char *directory, const char *name, struct err *err)
 {
-	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	autofree char *path = xasprintf("%s/%s", directory, name);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
-	return fd < 0 ? err_set(err, errno, "open", name) : fd;
+	return fd < 0 ? err_set(err, errno, "open", path) : fd;
 }
 
-int lazy_data_open(struct lazy_data *data, const struct lazy_index *index, const char *directory, const char *layers,
+int lazy_files_open(struct lazy_files *files, const char *directory, struct err *err)
+{
+	int r;
+
+	*files = LAZY_NO_FILES;
+	r = files->index = open_in(directory, "index", err);
+	if (r >= 0)
+		r = files->data = open_in(directory, "data", err);
+	if (r >= 0)
+		r = files->there = open_in(directory, "there", err);
+	if (r >= 0)
+		return 0;
+	lazy_files_close(files);
+	return r;
+}
+
+void lazy_files_close(struct lazy_files *files)
+{
+	close_fd(&files->index);
+	close_fd(&files->data);
+	close_fd(&files->there);
+}
+
+int lazy_data_open(struct lazy_data *data, const struct lazy_index *index, struct lazy_files *files, const char *layers,
 	const char *socket_path, struct err *err)
 {
-	autoclose int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), there = -1;
+	autoclose int there = steal_fd(&files->there);
 	struct stat st;
 	void *map;
 
-	*data = (struct lazy_data){ .index = index, .socket_path = socket_path, .layers_fd = -1, .data_fd = -1, .socket = -1,
-				    .alone_ms = monotonic_ms() };
+	*data = (struct lazy_data){ .index = index, .socket_path = socket_path, .layers_fd = -1, .data_fd = steal_fd(&files->data),
+				    .socket = -1, .alone_ms = monotonic_ms() };
 	for (size_t i = 0; i < LAZY_FILES; i++)
 		data->files[i].fd = -1;
-	if (dir < 0)
-		return err_set(err, errno, "open", directory);
 	data->layers_fd = open(layers, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (data->layers_fd < 0)
 		return err_set(err, errno, "open", layers);
-	data->data_fd = open_in(dir, "data", err);
-	if (data->data_fd < 0)
-		return data->data_fd;
-	there = open_in(dir, "there", err);
-	if (there < 0)
-		return there;
 	if (fstat(there, &st) < 0 || st.st_size < (off_t)index->n_chunks)
-		return err_setf(err, EINVAL, "read what has come", directory, "too short");
+		return err_setf(err, EINVAL, "read what has come", layers, "too short");
 	map = mmap(NULL, index->n_chunks ? index->n_chunks : 1, PROT_READ, MAP_SHARED, there, 0);
 	if (map == MAP_FAILED)
-		return err_set(err, errno, "read what has come", directory);
+		return err_set(err, errno, "read what has come", layers);
 	data->there = map;
 	data->asked = xcalloc((size_t)index->n_chunks / 8 + 1, 1);
 	data->layer_fds = xcalloc((size_t)index->n_layers + 1, sizeof(*data->layer_fds));

@@ -32,8 +32,20 @@ struct lazy_data {
 	size_t n_partial;
 };
 
-/* The files index, data and there of DIRECTORY, and the layers of LAYERS. Return: 0, or -errno with ERR. */
-int lazy_data_open(struct lazy_data *data, const struct lazy_index *index, const char *directory, const char *layers,
+/* Descriptors of the files of the same names, -1 where there is none. */
+struct lazy_files {
+	int index, data, there;
+};
+
+#define LAZY_NO_FILES ((struct lazy_files){ -1, -1, -1 })
+
+/* Open the files of DIRECTORY, all or none. Return: 0, or -errno with ERR. */
+int lazy_files_open(struct lazy_files *files, const char *directory, struct err *err);
+
+void lazy_files_close(struct lazy_files *files);
+
+/* Take data and there of FILES, and the layers of LAYERS. Return: 0, or -errno with ERR. */
+int lazy_data_open(struct lazy_data *data, const struct lazy_index *index, struct lazy_files *files, const char *layers,
 	const char *socket_path, struct err *err);
 
 /*

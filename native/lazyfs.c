@@ -37,7 +37,7 @@ static int mount_fuse(const struct rootfs_place *place, int *mounted, struct err
 {
 	autoclose int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC), fs = -1;
 	char number[12], most[12];
-	int fd;
+	int fd, r;
 
 	if (fuse < 0)
 		return err_set(err, errno, "open", "/dev/fuse");
@@ -55,9 +55,10 @@ static int mount_fuse(const struct rootfs_place *place, int *mounted, struct err
 	if (fd < 0)
 		return mount_fs_error(fs, -fd, "mount layers on their way", place->path, err);
 	/* Overlay takes directories only of mounts that are attached somewhere. */
-	if (mount_attach(fd, place->target) < 0) {
+	r = mount_attach(fd, place->target);
+	if (r < 0) {
 		close(fd);
-		return err_set(err, EINVAL, "attach layers on their way", place->path);
+		return err_set(err, -r, "attach layers on their way", place->path);
 	}
 	*mounted = fd;
 	return steal_fd(&fuse);
@@ -83,8 +84,8 @@ int lazyfs_mount(struct rootfs *rootfs, const struct rootfs_place *place, int *m
 	return device;
 }
 
-/* All that the child keeps: DEVICE, and what DATA has open. */
-static void close_others(const struct lazy_data *data, int device)
+/* All that the child keeps: DEVICE, and what DATA has open; not the run directory's lock, nor clients. Return: 0 or -errno. */
+static int close_others(const struct lazy_data *data, int device)
 {
 	int kept[] = { device, data->layers_fd, data->data_fd };
 
@@ -98,10 +99,11 @@ static void close_others(const struct lazy_data *data, int device)
 	for (size_t i = 0, from = 0; i <= 3; i++) {
 		unsigned int to = i < 3 ? (unsigned int)kept[i] : ~0U;
 
-		if (to > from)
-			syscall(SYS_close_range, (unsigned int)from, i < 3 ? to - 1 : to, 0);
+		if (to > from && syscall(SYS_close_range, (unsigned int)from, i < 3 ? to - 1 : to, 0) < 0)
+			return -errno;
 		from = (size_t)to + 1;
 	}
+	return 0;
 }
 
 /* Layers belong to all ids of the container; nothing but reading them is needed. */
@@ -122,26 +124,43 @@ __attribute__((noreturn)) static void serve(const struct rootfs *rootfs, int use
 	process_reset_signals();
 	/* EINVAL: we are in it. */
 	if ((setns(userns, CLONE_NEWUSER) < 0 && errno != EINVAL) || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 || chdir("/") < 0 ||
-	    drop_capabilities() < 0)
+	    drop_capabilities() < 0 || close_others(data, device) < 0)
 		_exit(1);
-	close_others(data, device);
 	prctl(PR_SET_NAME, "proa-lazyfs");
 	title_set("proa-lazyfs", strrchr(rootfs->lazy_directory, '/') + 1);
 	fcntl(device, F_SETFL, O_RDWR | O_NONBLOCK);
 	_exit(lazyfs_serve(device, index, data) < 0);
 }
 
-int lazyfs_start(const struct rootfs *rootfs, pid_t pid, int device, pid_t *server, struct err *err)
+int lazyfs_open(const struct rootfs *rootfs, struct lazy_files *files, struct err *err)
 {
-	autofree char *userns_path = xasprintf("/proc/%d/ns/user", (int)pid), *index_path = xasprintf("%s/index", rootfs->lazy_directory);
-	autoclose int userns = open(userns_path, O_RDONLY | O_CLOEXEC), fd = open(index_path, O_RDONLY | O_CLOEXEC);
+	struct err failed = { 0 };
+	int r;
+
+	*files = LAZY_NO_FILES;
+	if (!lazyfs_is_needed(rootfs))
+		return 0;
+	r = lazy_files_open(files, rootfs->lazy_directory, &failed);
+	if (r == 0 || !lazyfs_is_needed(rootfs)) /* they have come meanwhile */
+		return 0;
+	if (err)
+		*err = failed;
+	return r;
+}
+
+int lazyfs_start(const struct rootfs *rootfs, struct lazy_files *files, pid_t pid, int device, pid_t *server, struct err *err)
+{
+	autofree char *userns_path = xasprintf("/proc/%d/ns/user", (int)pid);
+	autoclose int userns = open(userns_path, O_RDONLY | O_CLOEXEC);
 	struct lazy_index index;
 	struct lazy_data data;
 	pid_t child;
 	int r;
 
-	if (userns < 0 || fd < 0)
-		return err_set(err, errno, "open", userns < 0 ? userns_path : index_path);
+	if (userns < 0)
+		return err_set(err, errno, "open", userns_path);
+	if (files->index < 0)
+		return err_setf(err, ENOENT, "mount layers on their way", rootfs->lazy_directory, "a layer has gone");
 	child = fork();
 	if (child < 0)
 		return err_set(err, errno, "fork", "");
@@ -149,10 +168,10 @@ int lazyfs_start(const struct rootfs *rootfs, pid_t pid, int device, pid_t *serv
 		*server = child;
 		return 0;
 	}
-	/* Opened by the child, which keeps them; who waits for a mount that nobody serves sees that it is gone. */
-	r = lazy_index_open(fd, &index, err);
+	/* Read by the child, which keeps it; who waits for a mount that nobody serves sees that it is gone. */
+	r = lazy_index_open(files->index, &index, err);
 	if (r == 0)
-		r = lazy_data_open(&data, &index, rootfs->lazy_directory, rootfs->lazy_layers, rootfs->lazy_socket, err);
+		r = lazy_data_open(&data, &index, files, rootfs->lazy_layers, rootfs->lazy_socket, err);
 	if (r < 0)
 		_exit(1);
 	serve(rootfs, userns, device, &index, &data);

@@ -3,7 +3,8 @@
  * layer is a directory at its root, with whiteouts and opaque directories as overlay wants them.
  *
  * It is served by a fork of who starts the container: in the container's user namespace, but in the host's mount and pid namespaces, with nothing open but
- * what it reads. It ends when the mount does. Everything but reading a chunk that has not come is answered at once; such reads are put aside until it has.
+ * what it reads. It ends when the mount does. Everything but reading a chunk that has not come is answered at once; such reads are put aside until it has,
+ * who waits is killed, or minutes have passed.
  */
 #ifndef PROA_LAZYFS_H
 #define PROA_LAZYFS_H
@@ -12,6 +13,7 @@
 #include <sys/types.h>
 
 #include "err.h"
+#include "lazy_data.h"
 #include "mount.h"
 
 /* Whether a layer of ROOTFS has not arrived yet: it is to be mounted with a lazyfs then. */
@@ -23,7 +25,13 @@ bool lazyfs_is_needed(const struct rootfs *rootfs);
  */
 int lazyfs_mount(struct rootfs *rootfs, const struct rootfs_place *place, int *mount, struct err *err);
 
+/*
+ * Open what lazyfs_start() will need, if layers are missing: whoever fetches them removes it soon after the last one has come. Return: 0, with or
+ * without open FILES, or -errno with ERR.
+ */
+int lazyfs_open(const struct rootfs *rootfs, struct lazy_files *files, struct err *err);
+
 /* Serve DEVICE by a child of ours, in the user namespace of PID. Return: 0 with the child in *SERVER, or -errno with ERR. */
-int lazyfs_start(const struct rootfs *rootfs, pid_t pid, int device, pid_t *server, struct err *err);
+int lazyfs_start(const struct rootfs *rootfs, struct lazy_files *files, pid_t pid, int device, pid_t *server, struct err *err);
 
 #endif

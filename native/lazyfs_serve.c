@@ -13,13 +13,17 @@
 
 #define FOREVER 3600 * 24 * 365 /* seconds that the kernel may keep names and attributes: nothing here ever changes */
 #define REQUEST_BYTES (16 << 10)
-#define WAITING 256    /* reads put aside; while there are as many no request is taken */
+#define FEW_WAITING 256
+#define MOST_WAITING (64 << 10) /* reads put aside, of 40 bytes; what is beyond fails */
 #define RETRY_MS 50    /* until the one who fetches is looked for again */
 #define PATIENCE_MS 10000 /* that nobody fetches, until reads fail */
+#define DEADLINE_MS 300000 /* of a read, whoever fetches: a registry may drip */
+#define LOOK_MS 1000   /* between two looks for reads whose time is over */
 
-/* A read that waits for CHUNK; `unique` 0: the place is free. */
+/* A read that waits for CHUNK. */
 struct waiting {
 	uint64_t unique, offset;
+	int64_t until_ms;
 	uint32_t node, size, chunk;
 };
 
@@ -27,8 +31,9 @@ struct server {
 	int device;
 	const struct lazy_index *index;
 	struct lazy_data *data;
-	size_t n_waiting;
-	struct waiting waiting[WAITING];
+	size_t n_waiting, room;
+	struct waiting *waiting; /* in no order */
+	int64_t look_ms;
 	char request[REQUEST_BYTES] __attribute__((aligned(8)));
 	char answer[LAZYFS_READ_BYTES] __attribute__((aligned(8)));
 };
@@ -181,47 +186,61 @@ static void agree(const struct server *server, const struct fuse_in_header *in, 
 	answer(server, in->unique, init->major == FUSE_KERNEL_VERSION && init->minor >= 31 ? 0 : -EPROTO, &out, sizeof(out));
 }
 
-static void finish_read(struct server *server, struct waiting *waiting)
+/* Return: whether it was answered; a chunk is missing otherwise, and named. */
+static bool finish_read(struct server *server, struct waiting *waiting)
 {
 	uint32_t chunk = LAZY_NONE;
 	ssize_t n = lazy_data_read(server->data, waiting->node, waiting->offset, server->answer, waiting->size, &chunk);
 
-	if (n == -EAGAIN) {
-		waiting->chunk = chunk;
+	waiting->chunk = chunk;
+	if (n != -EAGAIN)
+		answer(server, waiting->unique, n < 0 ? -EIO : 0, server->answer, n < 0 ? 0 : (size_t)n);
+	return n != -EAGAIN;
+}
+
+static void put_aside(struct server *server, const struct waiting *waiting)
+{
+	if (server->n_waiting == MOST_WAITING) {
+		answer(server, waiting->unique, -EIO, NULL, 0);
 		return;
 	}
-	answer(server, waiting->unique, n < 0 ? -EIO : 0, server->answer, n < 0 ? 0 : (size_t)n);
-	waiting->unique = 0;
-	server->n_waiting--;
+	if (server->n_waiting == server->room) {
+		server->room = server->room ? 2 * server->room : FEW_WAITING;
+		server->waiting = xrealloc(server->waiting, server->room * sizeof(*server->waiting));
+	}
+	server->waiting[server->n_waiting++] = *waiting;
+}
+
+/* The last one takes the place of NUMBER: who goes through all of them begins at the end. */
+static void forget(struct server *server, size_t number)
+{
+	server->waiting[number] = server->waiting[--server->n_waiting];
 }
 
 static void read_file(struct server *server, const struct fuse_in_header *in, const struct lazy_node *node, const struct fuse_read_in *read)
 {
-	struct waiting *waiting = server->waiting;
+	struct waiting waiting;
 
 	if (!S_ISREG(node->mode) || read->offset >= node->size) {
 		answer(server, in->unique, S_ISREG(node->mode) ? 0 : -EISDIR, NULL, 0);
 		return;
 	}
-	while (waiting->unique) /* there is a place: none is taken otherwise */
-		waiting++;
-	*waiting = (struct waiting){ .unique = in->unique, .offset = read->offset, .node = (uint32_t)(in->nodeid - 1), .size = read->size };
-	if (waiting->size > sizeof(server->answer))
-		waiting->size = sizeof(server->answer);
-	if (waiting->size > node->size - read->offset)
-		waiting->size = (uint32_t)(node->size - read->offset);
-	server->n_waiting++;
-	finish_read(server, waiting);
+	waiting = (struct waiting){ .unique = in->unique, .offset = read->offset, .until_ms = monotonic_ms() + DEADLINE_MS,
+				    .node = (uint32_t)(in->nodeid - 1) };
+	waiting.size = read->size < LAZYFS_READ_BYTES ? read->size : LAZYFS_READ_BYTES;
+	if (waiting.size > node->size - read->offset)
+		waiting.size = (uint32_t)(node->size - read->offset);
+	if (!finish_read(server, &waiting))
+		put_aside(server, &waiting);
 }
 
 /* Who waits for a read was killed. */
 static void interrupt(struct server *server, uint64_t unique)
 {
-	for (size_t i = 0; i < WAITING; i++)
+	for (size_t i = 0; i < server->n_waiting; i++)
 		if (server->waiting[i].unique == unique) {
 			answer(server, unique, -EINTR, NULL, 0);
-			server->waiting[i].unique = 0;
-			server->n_waiting--;
+			forget(server, i);
 			return;
 		}
 }
@@ -317,19 +336,33 @@ static void handle(struct server *server, size_t got)
 /* Try all reads again that were put aside. */
 static void try_again(struct server *server)
 {
-	for (size_t i = 0; i < WAITING && server->n_waiting > 0; i++)
-		if (server->waiting[i].unique)
-			finish_read(server, &server->waiting[i]);
+	for (size_t i = server->n_waiting; i-- > 0;)
+		if (finish_read(server, &server->waiting[i]))
+			forget(server, i);
 }
 
 /* Reads that wait for CHUNK, or with LAZY_NONE all, have no hope. */
 static void give_up(struct server *server, uint32_t chunk)
 {
-	for (size_t i = 0; i < WAITING && server->n_waiting > 0; i++)
-		if (server->waiting[i].unique && (chunk == LAZY_NONE || server->waiting[i].chunk == chunk)) {
+	for (size_t i = server->n_waiting; i-- > 0;)
+		if (chunk == LAZY_NONE || server->waiting[i].chunk == chunk) {
 			answer(server, server->waiting[i].unique, -EIO, NULL, 0);
-			server->waiting[i].unique = 0;
-			server->n_waiting--;
+			forget(server, i);
+		}
+}
+
+/* Reads whose time is over fail. */
+static void end_late(struct server *server)
+{
+	const int64_t now = monotonic_ms();
+
+	if (now < server->look_ms)
+		return;
+	server->look_ms = now + LOOK_MS;
+	for (size_t i = server->n_waiting; i-- > 0;)
+		if (server->waiting[i].until_ms <= now) {
+			answer(server, server->waiting[i].unique, -EIO, NULL, 0);
+			forget(server, i);
 		}
 }
 
@@ -360,21 +393,22 @@ int lazyfs_serve(int device, const struct lazy_index *index, struct lazy_data *d
 	*server = (struct server){ .device = device, .index = index, .data = data };
 	for (;;) {
 		struct pollfd fds[] = {
-			{ .fd = server->n_waiting < WAITING ? device : -1, .events = POLLIN },
+			{ .fd = device, .events = POLLIN }, /* always: who waits for a read may be killed, and the mount may go */
 			{ .fd = data->socket, .events = POLLIN },
 		};
 		ssize_t n;
 
-		if (poll(fds, 2, server->n_waiting > 0 && data->socket < 0 ? RETRY_MS : -1) < 0 && errno != EINTR)
+		if (poll(fds, 2, server->n_waiting == 0 ? -1 : data->socket < 0 ? RETRY_MS : LOOK_MS) < 0 && errno != EINTR)
 			return -errno;
 		if (data->socket < 0 && server->n_waiting > 0)
 			seek(server);
 		if (fds[1].fd >= 0 && fds[1].revents)
 			take_answers(server);
+		end_late(server);
 		if (!fds[0].revents)
 			continue;
 		n = read(device, server->request, sizeof(server->request));
-		if (n < 0 && errno == ENODEV)
+		if (n == 0 || (n < 0 && errno == ENODEV))
 			return 0;
 		if (n < 0 && errno != EINTR && errno != EAGAIN && errno != ENOENT)
 			return -errno;

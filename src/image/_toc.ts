@@ -43,6 +43,7 @@ const entriesLimit = 500_000;
 const nameLimit = 255; // the kernel's, of a component
 const pathLimit = 4095;
 export const chunkLimitBytes = 64 << 20; // of what has to be in memory for a read; usual are 4 MiB and less
+const holeLimitBytes = 2 ** 32 - 1; // the index has 32 bits for a piece
 const xattrLimit = 65_535;
 const idLimit = 2 ** 32 - 2;
 const types = new Set(["reg", "dir", "symlink", "hardlink", "char", "block", "fifo"]);
@@ -286,6 +287,7 @@ function chunksOf(
     if (length <= 0 || fileOffset + length > size || (isLast && fileOffset + length !== size))
       throw bad(layer, "pieces that are not the file");
     const digest = each.chunkDigest || (raw.length === 1 ? file.digest : undefined);
+    if (isHole && length > holeLimitBytes) throw bad(layer, `a hole of more than ${holeLimitBytes} bytes`);
     if (!isHole) {
       if (typeof digest !== "string" || !isDigest(digest) || !digest.startsWith("sha256:"))
         throw bad(layer, "a piece without a digest");

@@ -81,6 +81,11 @@ describe("a table of zstd:chunked", () => {
     ["a negative size", [file({ size: -1 })], /a number that cannot be/],
     ["a size that is no number", [{ ...file(), size: "5" }], /a number that cannot be/],
     ["a huge size without as many pieces", [file({ size: 2 ** 50 })], /a piece of more than/],
+    [
+      "a hole of 4 GiB",
+      [file({ size: 2 ** 32, chunkType: "zeros" })],
+      /a hole of more than 4294967295 bytes/,
+    ],
     ["a size beyond all numbers", [file({ size: 2 ** 60 })], /a number that cannot be/],
     ["an owner that cannot be", [file({ uid: 2 ** 33 })], /a number that cannot be/],
     ["a piece beyond the blob", [file({ endOffset: 10_000_000 })], /not within the layer/],
@@ -294,6 +299,13 @@ describe("the index", () => {
         .map((name) => (name.startsWith("layer") ? name : `layer/${name}`))
         .toSorted(),
     );
+  });
+
+  test("takes the largest hole that a table may have", async () => {
+    const { entries, packing } = await layerOf([file({ size: 2 ** 32 - 1, chunkType: "zeros" })]).read();
+    const index = makeIndex([{ name: "layer", blob: 0, packing, root: treeOf(entries) }], false);
+    expect(index.dataBytes).toBe(0);
+    expect(walk(Buffer.from(index.bytes))).toEqual(["layer", "layer/a"]);
   });
 
   test("random tables: taken or refused, never anything else", async () => {

@@ -1,7 +1,7 @@
 /** `--lazy`: containers that start before the layers of their image are here. A registry behind a gate holds the layers back, so what is seen was fetched piece by piece. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { extract } from "tar-stream";
@@ -340,6 +340,25 @@ describe("what can go wrong", () => {
     await waitUntil(async () => (await engine.ok(["ps", "-q"])) === "");
     await engine.ok(["start", "orphan"]);
     expect((await read("orphan", "/data/large")).stdout).toStartWith(sum(large));
+  }, 60_000);
+
+  test("what the fetcher has written is removed while a container starts", async () => {
+    const name = await chunked();
+    gate.hold(100_000);
+    await engine.ok(["pull", "-q", "--lazy", name]);
+    const programs = mkdtempSync(join(engine.sandbox.home, "bin-"));
+    const real = Bun.which("newuidmap") ?? "/usr/bin/newuidmap";
+    const files = ["index", "data", "there"].map((file) => `"$XDG_DATA_HOME"/proa/images/lazy/*/${file}`);
+    // The start waits for this program, after it has seen that layers are missing.
+    const script = `#!/bin/sh\nrm -f ${files.join(" ")}; exec ${real} "$@"\n`;
+    writeFileSync(join(programs, "newuidmap"), script, { mode: 0o755 });
+    const env = { PATH: `${programs}:${engine.sandbox.env["PATH"] ?? process.env["PATH"]}` };
+    const { stdout, stderr, exitCode } = await engine.proa(
+      ["run", "--rm", "--network", "none", name, "cat", "/data/small"], // netd would need the program, too
+      { env },
+    );
+    expect([stdout, stderr, exitCode]).toEqual(["small\n", "", 0]);
+    expect(fetchers()).toHaveLength(1);
   }, 60_000);
 
   test("the image is removed while it comes", async () => {
