@@ -17,9 +17,16 @@ export function rootfsFile(context: Context, id: string): string {
   return join(containerDirectory(context, id), "rootfs.json");
 }
 
+/** Run directories below another XDG_RUNTIME_DIR than this command's, by container: `elsewhere.ts` finds them. */
+const elsewhere = new Map<string, string>();
+
+export function livesAt(id: string, directory: string): void {
+  elsewhere.set(id, directory);
+}
+
 /** Lock, state.json and attach.sock of a container that lives. */
 export function runDirectory(context: Context, id: string): string {
-  return join(context.paths.running, id);
+  return elsewhere.get(id) ?? join(context.paths.running, id);
 }
 
 export function exitFile(context: Context, id: string): string {

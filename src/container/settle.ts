@@ -26,8 +26,12 @@ export const EXIT_UNKNOWN = -1;
 /** The row as it is true now; null where the container was one of `--rm` and is gone. */
 export async function settle(context: Context, row: ContainerRow): Promise<ContainerRow | null> {
   if (row.status !== "running" || isLocked(runDirectory(context, row.id))) return row;
-  if (!existsSync(exitFile(context, row.id)) && existsSync(containerDirectory(context, row.id)))
+  if (!existsSync(exitFile(context, row.id)) && existsSync(containerDirectory(context, row.id))) {
+    // killed, or started with another XDG_RUNTIME_DIR
+    const { foundElsewhere } = require("./elsewhere") as typeof import("./elsewhere");
+    if (foundElsewhere(row.id)) return row;
     (require("./leftover") as typeof import("./leftover")).killLeftovers(context, row.id);
+  }
   if (row.auto_remove === 1) {
     // its supervisor, which would have removed it and said so, was killed
     const isLeft = existsSync(containerDirectory(context, row.id));
