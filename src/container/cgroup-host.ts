@@ -202,6 +202,8 @@ function isFilled(directory: string): boolean {
   return read(`${directory}/cpuset.cpus`).trim() !== "" && read(`${directory}/cpuset.mems`).trim() !== "";
 }
 
+const DROP_IN = "/etc/systemd/system/user@.service.d";
+
 /** Why a controller is not to be had, and the one command or file that changes it. */
 export function reasonFor(
   host: CgroupHost,
@@ -215,7 +217,7 @@ export function reasonFor(
     case "systemd":
       return {
         why: `systemd does not delegate the controller ${controller} to this user`,
-        mend: `[Service] Delegate=${CONTROLLERS.join(" ")} in /etc/systemd/system/user@.service.d/delegate.conf`,
+        mend: `sudo install -d ${DROP_IN} && printf '[Service]\\nDelegate=${CONTROLLERS.join(" ")}\\n' | sudo tee ${DROP_IN}/delegate.conf && sudo systemctl daemon-reload # and log in anew`,
       };
     case "cgroupfs":
       if (host.busy)
@@ -225,7 +227,7 @@ export function reasonFor(
         };
       return {
         why: `the controller ${controller} is not delegated to ${host.parent}`,
-        mend: `echo +${controller} >${host.parent.slice(0, host.parent.lastIndexOf("/"))}/cgroup.subtree_control`,
+        mend: `echo +${controller} | sudo tee ${host.parent.slice(0, host.parent.lastIndexOf("/"))}/cgroup.subtree_control`,
       };
     case "v1":
       return reasonOfVersion1(host, controller, uid);
@@ -242,11 +244,11 @@ function reasonOfVersion1(host: CgroupHost, controller: Controller, uid: number)
     };
   const directory = v1Directory(name, uid);
   const filling = (file: string): string =>
-    `cat ${CGROUP_ROOT}/${name}/cpuset.${file} >${directory}/cpuset.${file}`;
+    `cat ${CGROUP_ROOT}/${name}/cpuset.${file} | sudo tee ${directory}/cpuset.${file}`;
   return {
     why: `this host has control groups of version 1, and none with the controller ${name} belongs to this user`,
     mend: [
-      `install -d -o ${uid} ${directory}`,
+      `sudo install -d -o ${uid} ${directory}`,
       ...(name === "cpuset" ? ["cpus", "mems"].map(filling) : []),
     ].join(" && "),
   };

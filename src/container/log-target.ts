@@ -12,7 +12,7 @@ import {
   renderTag,
   type TagField,
 } from "../oci";
-import { type Context, containersByIdPrefix } from "../state";
+import { type Context, configFile, containersByIdPrefix } from "../state";
 import { containerDirectory, logFile } from "./places";
 
 export type LogPlace = Pick<LogTarget, "driver" | "path" | "maxFiles">;
@@ -29,10 +29,40 @@ export function withLogDefaults(context: Context, spec: ContainerSpec): Containe
 /** Refuse what cannot be logged to. Throws `invalid`, `unsupported`. */
 export function checkLog(context: Context, spec: ContainerSpec): void {
   const { LogConfig } = withLogDefaults(context, spec).HostConfig;
-  checkLogConfig(LogConfig);
+  try {
+    checkLogConfig(LogConfig);
+  } catch (error) {
+    if (LogConfig.Type === context.log.driver) checkLogDefaults(context); // it may be the file's fault
+    throw error;
+  }
   if (LogConfig.Type === "journald") checkJournal(context);
   if (isPassedThrough(spec) && spec.Tty)
     throw new EngineError("invalid", "log driver", LogConfig.Type, "it cannot be used with --tty");
+}
+
+/** Refuse a driver or options of the configuration that are none, by file and setting. Throws `invalid`, `unsupported`. */
+export function checkLogDefaults(context: Context): void {
+  const { driver, options } = context.log;
+  const refuse = (key: string, error: unknown): never => {
+    if (!(error instanceof EngineError)) throw error;
+    throw new EngineError(
+      error.code,
+      "read configuration",
+      configFile(context.paths.config),
+      `${key}: ${error.message}`,
+      { hint: error.hint },
+    );
+  };
+  try {
+    checkLogConfig({ Type: driver, Config: {} });
+  } catch (error) {
+    refuse("log.driver", error);
+  }
+  try {
+    checkLogConfig({ Type: driver, Config: options });
+  } catch (error) {
+    refuse("log.options", error);
+  }
 }
 
 /** Does it have the standard streams of who starts it? */

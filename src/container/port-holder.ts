@@ -1,6 +1,7 @@
 /** Who holds a port of the host: a container of this user's, or a process, where /proc tells. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
+import { parsePasswd } from "../oci";
 import { type Context, containersByIdPrefix, isLocked } from "../state";
 import { openPorts } from "./ports";
 
@@ -18,7 +19,10 @@ export function parseHeldPort(text: string): HeldPort | null {
   };
 }
 
-/** In words: `container web`, `process 123 (nginx)`, or null where it cannot be known: other users' processes are theirs to see. */
+/**
+ * In words: `container web`, `process 123 (nginx)`, or null where nobody has it. Of another user's process, which is his to see, only whose it is:
+ * `a process of root`.
+ */
 export function portHolder(context: Context, held: HeldPort): string | null {
   return containerHolding(context, held) ?? processHolding(held);
 }
@@ -42,7 +46,8 @@ function overlaps(a: string, b: string): boolean {
 }
 
 function processHolding({ protocol, port }: HeldPort): string | null {
-  const inodes = new Set(["", "6"].flatMap((family) => inodesOn(`/proc/net/${protocol}${family}`, port)));
+  const sockets = ["", "6"].flatMap((family) => socketsOn(textAt(`/proc/net/${protocol}${family}`), port));
+  const inodes = new Set(sockets.map(({ inode }) => inode));
   if (inodes.size === 0) return null;
   for (const pid of listed("/proc")) {
     if (!/^\d+$/.test(pid)) continue;
@@ -51,22 +56,24 @@ function processHolding({ protocol, port }: HeldPort): string | null {
       if (inode !== undefined && inodes.has(inode)) return `process ${pid} (${nameOf(pid)})`;
     }
   }
-  return null;
+  const uid = sockets[0]?.uid ?? 0;
+  const name = parsePasswd(textAt("/etc/passwd")).find((entry) => entry.uid === uid)?.name;
+  return `a process of ${name ?? `the user ${uid}`}`;
 }
 
 const LISTENS = "0A"; // TCP_LISTEN
 const UDP_BOUND = "07"; // TCP_CLOSE: a socket of UDP that is connected to nobody
 
-/** proc(5), /proc/net/tcp: the second column is address and port, the fourth the state, the tenth the inode. */
-function inodesOn(path: string, port: number): string[] {
+/** proc(5), /proc/net/tcp: the second column is address and port, the fourth the state, the eighth the user, the tenth the inode. */
+export function socketsOn(table: string, port: number): { uid: number; inode: string }[] {
   const end = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-  return textAt(path)
+  return table
     .split("\n")
     .map((line) => line.trim().split(/\s+/))
     .filter(
       ([, local = "", , state = ""]) => local.endsWith(end) && (state === LISTENS || state === UDP_BOUND),
     )
-    .flatMap((columns) => columns[9] ?? []);
+    .map((columns) => ({ uid: Number(columns[7]), inode: columns[9] ?? "" }));
 }
 
 function nameOf(pid: string): string {

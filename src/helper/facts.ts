@@ -50,6 +50,8 @@ export function hintFor(facts: Facts, sysctl: (path: string) => string = readSys
   }
   if (step === "map ids of mount")
     return "the kernel lets only who owns a file system show other owners of it: --userns=keep-id keeps yours, and the option U gives the files away";
+  if (step === "create bridge" && errno === "EEXIST")
+    return "another XDG_DATA_HOME's networks live in this XDG_RUNTIME_DIR: give each an XDG_RUNTIME_DIR of its own";
   if (step === "create user namespace") return userNamespaceHint(facts, sysctl);
   if (step === "ask systemd" || step === "limit" || /control group$/.test(step)) return groupHint(facts);
   if (errno === "ENOSPC" || errno === "EDQUOT") return "free some space, for example with `proa rmi`";

@@ -55,13 +55,16 @@ const usualLog: LogDefaults = {
 
 const limitBytes = 1 << 20;
 
+/** The file with the settings of a directory of configuration. */
+export const configFile = (directory: string): string => join(directory, "config.toml");
+
 /**
  * Read the settings in DIRECTORY; all are unset where there is no file. What is not a setting is an error: a slip of the pen must not pass for the default.
  *
  * @throws EngineError `invalid`, `io`
  */
 export function readConfig(directory: string): Config {
-  const path = join(directory, "config.toml");
+  const path = configFile(directory);
   const fail = (why: unknown, hint?: string) =>
     new EngineError("invalid", "read configuration", path, why, { hint });
   const text = readText(path);

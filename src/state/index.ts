@@ -1,5 +1,5 @@
 export * from "./artifacts";
-export type { CgroupManagerName, LogDefaults, NetworkConfig } from "./config";
+export { type CgroupManagerName, configFile, type LogDefaults, type NetworkConfig } from "./config";
 export { type ConfigKey, configKeys, configTables } from "./config-keys";
 export * from "./containers";
 export { type Context, type ContextOptions, createContext } from "./context";

@@ -108,7 +108,11 @@ describe("findCgroups() of version 2", () => {
     const found = findCgroups(asker(), 2, host({ ...MANAGER, [SERVICE]: "memory pids\n" }));
     expect(reasonFor(found, "cpuset", 1000)).toEqual({
       why: "systemd does not delegate the controller cpuset to this user",
-      mend: "[Service] Delegate=cpu cpuset io memory pids in /etc/systemd/system/user@.service.d/delegate.conf",
+      mend: [
+        "sudo install -d /etc/systemd/system/user@.service.d",
+        "printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf",
+        "sudo systemctl daemon-reload # and log in anew",
+      ].join(" && "),
     });
   });
 });

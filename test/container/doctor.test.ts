@@ -17,6 +17,7 @@ const place = (path: string, more: Partial<PlaceFacts> = {}): PlaceFacts => ({
   totalBytes: 200 * GIB,
   freeInodes: 1_000_000,
   totalInodes: 2_000_000,
+  obstacle: "",
   ...more,
 });
 
@@ -101,6 +102,7 @@ const well: HostFacts = {
   lost: [],
   unfinished: 0,
   configuration: { ok: "/home/ann/.config/proa/config.toml" },
+  configurationFile: "/home/ann/.config/proa/config.toml",
   registries: { ok: { files: 0 } },
   authFiles: [],
 };
@@ -700,6 +702,81 @@ const cases: Case[] = [
   ],
   ["lost files", { lost: ["web"] }, "leftovers", "warn", "the files of web are gone", "--force"],
   ["a removal that was killed", { unfinished: 1 }, "leftovers", "warn", "1 start or removal was", "prune"],
+  [
+    "a database that is not to be written",
+    { database: { failed: "open state: /s: permission denied", hint: undefined } },
+    "database",
+    "fail",
+    "permission denied",
+    "sudo chown ann /home/ann/.local/share/proa ",
+  ],
+  [
+    "settings that cannot be read, where they choose the storage driver",
+    {
+      configuration: { failed: "read configuration: /c: no", hint: undefined },
+      storage: { failed: "read configuration: /c: no", hint: undefined },
+    },
+    "storage driver",
+    "fail",
+    "not known: the configuration cannot be read",
+    "correct /home/ann/.config/proa/config.toml",
+  ],
+  [
+    "settings that cannot be read, where they choose the manager of control groups",
+    {
+      configuration: { failed: "read configuration: /c: no", hint: undefined },
+      cgroups: { failed: "read configuration: /c: no", hint: undefined },
+    },
+    "control groups",
+    "warn",
+    "not known: the configuration cannot be read",
+    "correct /home/ann/.config/proa/config.toml",
+  ],
+  [
+    "a data directory that cannot be made",
+    { data: place("/nonexistent/proa", { obstacle: "it is not there, and / is not yours to write in" }) },
+    "data directory",
+    "fail",
+    "/nonexistent/proa: it is not there, and / is not yours to write in",
+    "sudo install -d -m 700 -o ann /nonexistent/proa",
+  ],
+  [
+    "the space of a data directory that cannot be made",
+    { data: place("/nonexistent/proa", { obstacle: "it is not there, and / is not yours to write in" }) },
+    "disk space",
+    "warn",
+    "not known: /nonexistent/proa cannot be written in",
+    "sudo install -d",
+  ],
+  [
+    "a cache directory on a home that is read-only",
+    { cache: place("/home/ann/.cache/proa", { obstacle: "it is on a file system", options: ["ro"] }) },
+    "cache directory",
+    "fail",
+    "it is on a file system",
+    "set XDG_CACHE_HOME",
+  ],
+  [
+    "controllers of version 1 that the user has no directories in",
+    {
+      cgroups: {
+        ok: {
+          version: 1,
+          manager: "none",
+          controllers: [],
+          missing: [
+            { controller: "cpu", why: "none is yours", mend: "sudo install -d -o 1000 /cpu" },
+            { controller: "memory", why: "none is yours", mend: "sudo install -d -o 1000 /memory" },
+            { controller: "pids", why: "there is none", mend: "a word on the command line" },
+          ],
+        },
+      },
+    },
+    "control groups",
+    "warn",
+    "none is yours",
+    "sudo install -d -o 1000 /cpu && sudo install -d -o 1000 /memory",
+  ],
   [
     "a setting that there is not",
     { configuration: { failed: "unknown setting", hint: "the settings are: x" } },

@@ -1,6 +1,6 @@
 /** What `ps` and the start make of published ports. */
 import { describe, expect, test } from "bun:test";
-import { parseHeldPort } from "../../src/container/port-holder";
+import { parseHeldPort, socketsOn } from "../../src/container/port-holder";
 import { describePorts, type OpenPort, portPlans } from "../../src/container/ports";
 import type { ContainerSpec } from "../../src/oci";
 
@@ -129,4 +129,17 @@ test("parseHeldPort() reads how the helper names a port, and nothing else", () =
   expect(parseHeldPort("*:80/tcp")).toEqual(held("", 80, "tcp"));
   for (const text of ["", "80/tcp", "a:b/tcp", "1.2.3.4:80", "1.2.3.4:80/sctp"])
     expect(parseHeldPort(text)).toBeNull();
+});
+
+test("socketsOn() finds who has a port, also another user's", () => {
+  const line = (port: string, state: string, uid: number, inode: number) =>
+    `   0: 00000000:${port} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000  ${uid}        0 ${inode} 1 0 100 0`;
+  const table = [
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
+    line("1388", "0A", 0, 7),
+    line("1388", "01", 5, 8), // a connection
+    line("1389", "0A", 6, 9),
+  ].join("\n");
+  expect(socketsOn(table, 5000)).toEqual([{ uid: 0, inode: "7" }]);
+  expect(socketsOn(table, 80)).toEqual([]);
 });

@@ -171,3 +171,7 @@ describe("control groups", () => {
     expect(groupWarnings([limit("pids.max", "50")])).toHaveLength(1);
   });
 });
+
+test("hintFor() a bridge that another data directory has made", () => {
+  expect(hintFor(facts("create bridge", "EEXIST"), host())).toContain("an XDG_RUNTIME_DIR of its own");
+});

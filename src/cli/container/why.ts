@@ -1,6 +1,9 @@
 import { type Explanation, explainContainer, findContainer } from "../../container";
+import { usageError } from "../args";
 import { palette, usesColour } from "../output/colour";
 import { formatDocuments } from "../output/format";
+import { displayWidth } from "../output/table";
+import { wrapWords } from "../output/wrap";
 import { suggest } from "../suggest";
 import { defineCommand } from "../tree";
 import { latestArg, newest, targetNames } from "./_targets";
@@ -31,12 +34,14 @@ export const command = defineCommand({
   fields: async () => (await import("../document-fields")).fieldsOf("why"),
   async run({ app, args }) {
     const { context, io } = app;
+    if (/^\s*table(\s|\\t|$)/.test(args.format ?? ""))
+      throw usageError("--format table: what is told of one container is no list", "proa why");
     const [name = ""] = targetNames("why", args.container === undefined ? [] : [args.container], args);
     const row = args.latest ? await newest(app, "why") : await findContainer(context, "why", name);
     const found = await explainContainer(context, row, { nearest: suggest });
     io.stdout.write(
       args.format === undefined
-        ? textOf(found, usesColour(io.stdout, io.env))
+        ? textOf(found, usesColour(io.stdout, io.env), io.stdout.columns)
         : await formatDocuments([documentOf(found)], args.format),
     );
   },
@@ -57,13 +62,27 @@ function documentOf({ id, name, status, summary, claims, log }: Explanation) {
   };
 }
 
-function textOf({ summary, claims, log }: Explanation, isColoured: boolean): string {
+const INDENT = 8; // behind "seen"
+const LEAST_WIDTH = 20;
+
+/** COLUMNS: of the terminal; undefined where there is none. */
+function textOf({ summary, claims, log }: Explanation, isColoured: boolean, columns?: number): string {
   const paint = palette(isColoured);
-  const lines = [paint.bold(printable(summary))];
+  const wrapped = (text: string, indent: number): string[] =>
+    columns === undefined ? [text] : wrapWords(text, Math.max(LEAST_WIDTH, columns - indent));
+  const lines = wrapped(printable(summary), 0).map((line) => paint.bold(line));
   for (const { claim, evidence, mend } of claims) {
-    lines.push("", printable(claim));
-    for (const { found, source } of evidence)
-      lines.push(`  seen  ${printable(found)}  ${paint.faint(`(${printable(source)})`)}`);
+    lines.push("", ...wrapped(printable(claim), 0));
+    for (const { found, source } of evidence) {
+      const all = wrapped(printable(found), INDENT);
+      const last = all.pop() ?? "";
+      const place = `(${printable(source)})`;
+      const fits = columns === undefined || INDENT + displayWidth(`${last}  ${place}`) <= columns;
+      const ends = fits ? [`${last}  ${paint.faint(place)}`] : [last, paint.faint(place)];
+      for (const [at, line] of [...all, ...ends].entries())
+        lines.push(`${at === 0 ? "  seen  " : " ".repeat(INDENT)}${line}`);
+    }
+    // a command is left whole: it is copied from here
     if (mend !== "") lines.push(`  mend  ${printable(mend)}`);
   }
   if (log.length > 0)

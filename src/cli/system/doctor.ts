@@ -2,7 +2,8 @@ import { diagnose, type Finding } from "../../container";
 import { createContext } from "../../state";
 import type { App } from "../app";
 import { type Palette, palette, usesColour } from "../output/colour";
-import { formatDocuments } from "../output/format";
+import { type Field, formatDocuments, formatRows } from "../output/format";
+import { wrapWords } from "../output/wrap";
 import { defineCommand } from "../tree";
 
 export const command = defineCommand({
@@ -30,7 +31,7 @@ export const command = defineCommand({
       alias: "f",
       valueHint: "FORMAT",
       value: "format",
-      description: "json, or a Go template for each check",
+      description: "json, a Go template for each check, or table with one",
       details: "Fields: Check, Status (ok, warn, fail), Found, Cost, Mend.",
     },
     quiet: { type: "boolean", alias: "q", description: "Only what is not ok" },
@@ -42,7 +43,15 @@ export const command = defineCommand({
     app.io.stdout.write(
       args.format === undefined
         ? textOf(app, all, shown)
-        : await formatDocuments(shown.map(documentOf), args.format),
+        : /^\s*table(\s|\\t|$)/.test(args.format)
+          ? await formatRows(shown, {
+              fields,
+              columns: ["Check", "Status", "Found"],
+              quietField: "Check",
+              on: app.io.stdout,
+              format: args.format,
+            })
+          : await formatDocuments(shown.map(documentOf), args.format),
     );
     return all.some(({ status }) => status === "fail") ? 1 : 0;
   },
@@ -54,17 +63,33 @@ function quietContext({ io, globals }: App) {
   return createContext({ env: io.env, config, storageDriver, cgroupManager, warn: () => undefined });
 }
 
+const fields: Record<string, Field<Finding>> = {
+  Check: { header: "CHECK", isWhole: true, value: ({ check }) => check },
+  Status: { header: "STATUS", isWhole: true, value: ({ status }) => status },
+  Found: { header: "FOUND", value: ({ found }) => found },
+  Cost: { header: "COST", value: ({ cost }) => cost },
+  Mend: { header: "MEND", value: ({ mend }) => mend },
+};
+
 function documentOf({ check, status, found, cost, mend }: Finding) {
   return { Check: check, Status: status, Found: found, Cost: cost, Mend: mend };
 }
 
 const NAME_WIDTH = 19;
+const INDENT = 6 + NAME_WIDTH; // the status stands in front
+const LEAST_WIDTH = 20;
 
 function textOf({ io }: App, all: readonly Finding[], shown: readonly Finding[]): string {
   const paint = palette(usesColour(io.stdout, io.env));
+  const { columns } = io.stdout; // none: not a terminal
+  const wrapped = (text: string): string =>
+    columns === undefined
+      ? text
+      : wrapWords(text, Math.max(LEAST_WIDTH, columns - INDENT)).join(`\n${" ".repeat(INDENT)}`);
   const lines = shown.flatMap(({ check, status, found, cost, mend }) => [
-    `${statusText(paint, status)}  ${check.padEnd(NAME_WIDTH)}${found}`,
-    ...(cost === "" ? [] : [`      ${paint.faint("costs".padEnd(NAME_WIDTH))}${cost}`]),
+    `${statusText(paint, status)}  ${check.padEnd(NAME_WIDTH)}${wrapped(found)}`,
+    ...(cost === "" ? [] : [`      ${paint.faint("costs".padEnd(NAME_WIDTH))}${wrapped(cost)}`]),
+    // a command is left whole: it is copied from here
     ...(mend === "" ? [] : [`      ${paint.faint("mend".padEnd(NAME_WIDTH))}${paint.bold(mend)}`]),
   ]);
   const count = (wanted: Finding["status"]) => all.filter(({ status }) => status === wanted).length;

@@ -11,9 +11,16 @@ const OPTIONS: Readonly<Record<string, string>> = {
   pids: "--pids-limit",
 };
 
-export function checkCgroups({ cgroups }: HostFacts): Verdict {
-  if ("failed" in cgroups)
+export function checkCgroups({ cgroups, configuration, configurationFile }: HostFacts): Verdict {
+  if ("failed" in cgroups) {
+    if ("failed" in configuration)
+      return warn(
+        "not known: the configuration cannot be read",
+        "no container starts",
+        `correct ${configurationFile}`,
+      );
     return warn(cgroups.failed, "limits of containers are ignored", cgroups.hint ?? "proa info tells more");
+  }
   const { version, manager, controllers, missing } = cgroups.ok;
   const [first] = missing;
   const by = manager === "none" ? "" : `, by ${manager === "v1" ? "directories of your own" : manager}`;
@@ -23,6 +30,15 @@ export function checkCgroups({ cgroups }: HostFacts): Verdict {
   return warn(
     `${version === 0 ? "none" : `version ${version}${by}`}: ${has}${first.why}`,
     `${names.map((name) => OPTIONS[name] ?? name).join(", ")} ${names.length === 1 ? "is" : "are"} ignored`,
-    first.mend,
+    mendOf(missing),
   );
+}
+
+/** One command for all of them, where they are commands of one kind. */
+function mendOf(missing: readonly { mend: string }[]): string {
+  const first = missing[0]?.mend ?? "";
+  const word = /^sudo \S+/.exec(first)?.[0];
+  if (word === undefined) return first;
+  const alike = missing.map(({ mend }) => mend).filter((mend) => mend.startsWith(word));
+  return [...new Set(alike)].join(" && ");
 }

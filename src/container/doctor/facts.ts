@@ -20,6 +20,8 @@ export type PlaceFacts = {
   freeInodes: number;
   /** 0 where the file system has no fixed number of them. */
   totalInodes: number;
+  /** Why it cannot be made or written in; "" where it can. */
+  obstacle: string;
 };
 
 export type MapProgram = {
@@ -109,6 +111,7 @@ export type HostFacts = {
   unfinished: number;
 
   configuration: Attempt<string>;
+  configurationFile: string;
   registries: Attempt<{ files: number }>;
   authFiles: readonly AuthFile[];
 };

@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
+  type Stats,
   statfsSync,
   statSync,
 } from "node:fs";
@@ -15,9 +16,18 @@ import { EngineError, reasonOf } from "../../error";
 import { callHelper, hasEntryTypes, lgetxattr } from "../../helper";
 import { parsePasswd } from "../../oci";
 import { foundAuthFiles, readRegistriesConf } from "../../registry";
-import { allContainerSpecs, allContainers, type ContainerRow, type Context, isLocked } from "../../state";
+import {
+  allContainerSpecs,
+  allContainers,
+  type ContainerRow,
+  type Context,
+  configFile,
+  isLocked,
+} from "../../state";
 import { selectDriver, tryFeatures } from "../../storage";
 import { cgroupFacts } from "../cgroup-facts";
+import { foundElsewhere } from "../elsewhere";
+import { checkLogDefaults } from "../log-target";
 import { containerDirectory, exitFile, runDirectory } from "../places";
 import { readSpec } from "../spec";
 import { countUnfinished } from "../unfinished";
@@ -88,10 +98,11 @@ export async function readHost(context: Context): Promise<HostFacts> {
       .map(({ name }) => name),
     unfinished: resultOf(attempt(() => countUnfinished(context))) ?? 0,
     configuration: attempt(() => {
-      void context.network; // reads it
-      const path = join(paths.config, "config.toml");
+      checkLogDefaults(context);
+      const path = configFile(paths.config);
       return existsSync(path) ? path : `no ${path}: what is built in`;
     }),
+    configurationFile: configFile(paths.config),
     registries: attempt(() => ({ files: readRegistriesConf(env).entries.length })),
     authFiles: foundAuthFiles(env).map(authFile),
   };
@@ -129,9 +140,18 @@ function textAt(path: string): string {
   }
 }
 
+/** Null where nothing is, or it is behind a closed directory. */
+function statOf(path: string): Stats | null {
+  try {
+    return statSync(path);
+  } catch {
+    return null;
+  }
+}
+
 /** Modification time; 0 where nothing is. */
 function timeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  return statOf(path)?.mtimeMs ?? 0;
 }
 
 function appArmorProfile(): string {
@@ -155,7 +175,7 @@ const SET_UID = 0o4000;
 function mapProgram(mounts: readonly Mount[], name: MapProgram["name"]): MapProgram {
   const usual = `/usr/bin/${name}`;
   const path = existsSync(usual) ? usual : Bun.which(name);
-  const found = path === null ? undefined : statSync(path, { throwIfNoEntry: false });
+  const found = path === null ? null : statOf(path);
   if (path === null || !found)
     return { name, path: null, hasSetId: false, hasCapabilities: false, isOnNosuid: false };
   const real = realpathSync(path);
@@ -184,6 +204,7 @@ function placeAt(mounts: readonly Mount[], path: string): PlaceFacts {
     totalBytes: 0,
     freeInodes: 0,
     totalInodes: 0,
+    obstacle: "",
   };
   try {
     const real = existingPart(path);
@@ -197,14 +218,27 @@ function placeAt(mounts: readonly Mount[], path: string): PlaceFacts {
       totalBytes: blocks * bsize,
       freeInodes: ffree,
       totalInodes: files,
+      obstacle: obstacleTo(path, real),
     };
   } catch {
     return { path, ...none };
   }
 }
 
+/** What keeps us from making the directory in what is there of its path, or from writing in it. */
+function obstacleTo(path: string, there: string): string {
+  try {
+    accessSync(there, constants.W_OK | constants.X_OK);
+    return "";
+  } catch (error) {
+    const isReadOnly = (error as NodeJS.ErrnoException).code === "EROFS";
+    const why = isReadOnly ? "is on a file system that is mounted read-only" : "is not yours to write in";
+    return existsSync(path) ? `it ${why}` : `it is not there, and ${there} ${why}`;
+  }
+}
+
 function directoryAt(path: string): DirectoryFacts | null {
-  const found = statSync(path, { throwIfNoEntry: false });
+  const found = statOf(path);
   return found ? { uid: found.uid, mode: found.mode, isDirectory: found.isDirectory() } : null;
 }
 
@@ -251,7 +285,8 @@ function isKilled(context: Context, { id, status }: ContainerRow): boolean {
   } catch {
     return false; // not ours to open: the runtime directory's check says so
   }
-  return !existsSync(exitFile(context, id)) && existsSync(containerDirectory(context, id));
+  if (existsSync(exitFile(context, id)) || !existsSync(containerDirectory(context, id))) return false;
+  return !foundElsewhere(id);
 }
 
 function authFile({ path, fault, helpers, hasSecrets }: ReturnType<typeof foundAuthFiles>[number]): AuthFile {
@@ -259,6 +294,6 @@ function authFile({ path, fault, helpers, hasSecrets }: ReturnType<typeof foundA
     path,
     fault,
     helpers: helpers.map((name) => ({ name, isThere: Bun.which(`docker-credential-${name}`) !== null })),
-    isOpen: hasSecrets && ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o044) !== 0,
+    isOpen: hasSecrets && ((statOf(path)?.mode ?? 0) & 0o044) !== 0,
   };
 }

@@ -2,12 +2,13 @@
 import type { HostFacts } from "./facts";
 import { fail, ok, type Verdict, warn } from "./finding";
 
-export function checkDatabase({ database }: HostFacts): Verdict {
+export function checkDatabase({ database, data, user }: HostFacts): Verdict {
   if ("ok" in database) return ok(`it opens; ${database.ok.containers} containers`);
   return fail(
     database.failed,
     "no command works that knows of containers or images",
-    database.hint ?? "proa --debug ps tells more",
+    database.hint ??
+      `sudo chown ${user} ${data.path} ${data.path}/state.db* && chmod u+rwx ${data.path} && chmod u+rw ${data.path}/state.db*`,
   );
 }
 
@@ -40,12 +41,12 @@ function namesText(names: readonly string[]): string {
   return names.length > SHOWN ? `${shown} and ${names.length - SHOWN} more` : shown;
 }
 
-export function checkConfiguration({ configuration }: HostFacts): Verdict {
+export function checkConfiguration({ configuration, configurationFile }: HostFacts): Verdict {
   if ("ok" in configuration) return ok(configuration.ok);
   return fail(
     configuration.failed,
     "commands that need a setting fail",
-    configuration.hint ?? "correct the file",
+    `correct ${configurationFile}${configuration.hint === undefined ? "" : `: ${configuration.hint}`}`,
   );
 }
 

@@ -8,6 +8,12 @@ const GIB = 1 << 30;
 
 export function checkStorageDriver(facts: HostFacts): Verdict {
   const { storage, features } = facts;
+  if ("failed" in storage && "failed" in facts.configuration)
+    return fail(
+      "not known: the configuration cannot be read",
+      "no container starts",
+      `correct ${facts.configurationFile}`,
+    );
   if ("failed" in storage)
     return fail(storage.failed, "no container starts", storage.hint ?? "proa info tells more");
   const { driver, isChosen } = storage.ok;
@@ -88,13 +94,19 @@ function placeMend(fileSystem: string): string {
   return `set XDG_DATA_HOME to a directory that is not on ${fileSystem}`;
 }
 
-export function checkDataDirectory({ data, hasEntryTypes, storage }: HostFacts): Verdict {
+export function checkDataDirectory({ data, hasEntryTypes, storage, user }: HostFacts): Verdict {
   const where = `${data.path} is on ${data.fileSystem}`;
   if (data.options.includes("ro"))
     return fail(
       `${where}, mounted read-only`,
       "nothing can be pulled, made or started",
       `sudo mount -o remount,rw "$(findmnt -no TARGET -T ${data.path})"`,
+    );
+  if (data.obstacle !== "")
+    return fail(
+      `${data.path}: ${data.obstacle}`,
+      "nothing can be pulled, made or started",
+      obstacleMend(data, user, "XDG_DATA_HOME"),
     );
   if (isUnfit(data.fileSystem))
     return fail(
@@ -123,7 +135,23 @@ export function checkDataDirectory({ data, hasEntryTypes, storage }: HostFacts):
   return ok(where);
 }
 
-export function checkCacheDirectory({ cache }: HostFacts): Verdict {
+function obstacleMend(
+  { path, options }: PlaceFacts,
+  user: string,
+  variable: "XDG_DATA_HOME" | "XDG_CACHE_HOME",
+): string {
+  return options.includes("ro")
+    ? `set ${variable} to a directory that you can write in`
+    : `sudo install -d -m 700 -o ${user} ${path}`;
+}
+
+export function checkCacheDirectory({ cache, user }: HostFacts): Verdict {
+  if (cache.obstacle !== "")
+    return fail(
+      `${cache.path}: ${cache.obstacle}`,
+      "the helper that starts containers cannot be laid there: no container starts",
+      obstacleMend(cache, user, "XDG_CACHE_HOME"),
+    );
   if (!cache.options.includes("noexec")) return ok(`programs can be executed in ${cache.path}`);
   return warn(
     `${cache.path} is on ${cache.fileSystem}, mounted with noexec`,
@@ -132,8 +160,14 @@ export function checkCacheDirectory({ cache }: HostFacts): Verdict {
   );
 }
 
-export const checkDataSpace = ({ data }: HostFacts): Verdict =>
-  checkSpace(data, { warn: GIB, fail: 64 * MIB }, "proa system prune");
+export const checkDataSpace = ({ data, user }: HostFacts): Verdict =>
+  data.obstacle === ""
+    ? checkSpace(data, { warn: GIB, fail: 64 * MIB }, "proa system prune")
+    : warn(
+        `not known: ${data.path} cannot be written in`,
+        "nothing can be stored there",
+        obstacleMend(data, user, "XDG_DATA_HOME"),
+      );
 
 export const checkRuntimeSpace = ({ runtime }: HostFacts): Verdict =>
   checkSpace(runtime, { warn: 16 * MIB, fail: MIB }, `sudo mount -o remount,size=10% ${runtime.path}`);

@@ -1,8 +1,8 @@
 /** Puts together what `proa why` tells of a container. Everything is looked up when it is asked for; nothing is changed, and nothing of the container executed. */
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { reasonOf } from "../../error";
-import type { ExitRecord } from "../../helper";
+import type { ExitRecord, Facts } from "../../helper";
 import { parsePasswd, type RuntimeConfig } from "../../oci";
 import { type ContainerRow, type Context, EventReader, type JournalEvent } from "../../state";
 import { readRootFile } from "../../storage";
@@ -16,7 +16,7 @@ import { type Claim, type Explanation, seen } from "./claim";
 import { layersClaims } from "./layers";
 import { endClaims, type Life, probeEvidence, restartClaims, summaryOf } from "./life";
 import { filesInOutput, namesInOutput } from "./output";
-import { examineProgram, examineReading, type Start } from "./program";
+import { chmodMend, examineProgram, examineReading, type Start } from "./program";
 import { describeMode, isDirectory, type Root, walk } from "./root";
 import { surroundingClaims } from "./surroundings";
 
@@ -40,7 +40,7 @@ export async function explainContainer(
   const ofLayers = layersClaims(context, row);
   const claims = [
     ...ofLayers,
-    ...(lives ? livingClaims(life) : await stillClaims(context, life, log, options)),
+    ...(lives ? livingClaims(context, life) : await stillClaims(context, life, log, options)),
   ];
   return {
     id: row.id,
@@ -117,8 +117,15 @@ function bootTime(): number {
   return Number(/^btime (\d+)$/m.exec(readFileSync("/proc/stat", "utf8"))?.[1] ?? 0) * 1000;
 }
 
-function livingClaims({ row, live, livePath, health, healthPath }: Life): Claim[] {
+function livingClaims(context: Context, { row, live, livePath, health, healthPath }: Life): Claim[] {
   const claims: Claim[] = [];
+  const directory = runDirectory(context, row.id);
+  if (dirname(directory) !== context.paths.running)
+    claims.push({
+      claim: "it was started with another XDG_RUNTIME_DIR than this command has",
+      evidence: [seen("its supervisor holds the lock there", directory)],
+      mend: runtimeMend(dirname(dirname(directory))),
+    });
   if (live?.status === "paused")
     claims.push({
       claim: "somebody has paused it",
@@ -141,6 +148,13 @@ function livingClaims({ row, live, livePath, health, healthPath }: Life): Claim[
   return claims;
 }
 
+/** DIRECTORY is proa's below XDG_RUNTIME_DIR, or one in /tmp that it has without. */
+function runtimeMend(directory: string): string {
+  return basename(directory) === "proa"
+    ? `export XDG_RUNTIME_DIR=${dirname(directory)}`
+    : "unset XDG_RUNTIME_DIR";
+}
+
 function neverStarted({ row }: Life): Claim[] {
   if (row.status !== "created" || row.error !== "") return [];
   return [
@@ -158,12 +172,16 @@ function failureClaim({ row, recordPath, record }: Life): Claim {
     claim: row.error === "" ? "nothing is known of it" : row.error,
     evidence: [
       seen(
-        record?.error ? JSON.stringify(record.error) : row.error,
+        record?.error ? factsText(record.error) : row.error,
         record?.error ? recordPath : "the state database",
       ),
     ],
-    mend: `try again: proa start ${row.name}`,
+    mend: `when its reason is gone: proa start ${row.name}`,
   };
+}
+
+function factsText({ step, object, errno, detail }: Facts): string {
+  return [step, object, errno, detail].filter((each) => each !== "").join(": ");
 }
 
 const WORTH_A_LOOK: ReadonlySet<number> = new Set([126, 127]);
@@ -243,6 +261,11 @@ function startOf(context: Context, { row, spec }: Life, root: Root, options: Exp
     noexec: (config?.mounts ?? [])
       .filter(({ options: given = [] }) => given.lastIndexOf("noexec") > given.lastIndexOf("exec"))
       .map(({ destination }) => destination.replace(/(.)\/+$/, "$1")),
+    mounted: (config?.mounts ?? []).flatMap(({ destination, source = "", options: given = [] }) =>
+      source.startsWith("/") && given.some((option) => /^r?bind$/.test(option))
+        ? [{ destination: destination.replace(/(.)\/+$/, "$1"), source: source.replace(/(.)\/+$/, "$1") }]
+        : [],
+    ),
     arch: process.arch,
     emulated: emulatedProcessors(),
     nearest: options.nearest,
@@ -300,7 +323,7 @@ async function userClaims(context: Context, life: Life, { nearest }: ExplainOpti
   ];
 }
 
-function directoryClaims(root: Root, { cwd, walker }: Start, { recordPath, record }: Life): Claim[] {
+function directoryClaims(root: Root, { cwd, walker, mounted }: Start, { recordPath, record }: Life): Claim[] {
   const evidence = [
     seen(`${record?.error?.step}: ${record?.error?.object}: ${record?.error?.errno}`, recordPath),
   ];
@@ -310,7 +333,7 @@ function directoryClaims(root: Root, { cwd, walker }: Start, { recordPath, recor
       {
         claim: `the user ${walker.uid} may not enter the working directory ${cwd}: ${way.path} is closed`,
         evidence: [...evidence, seen(describeMode(way.file), `in the container: ${way.path}`)],
-        mend: `in the image: chmod a+x ${way.path}`,
+        mend: chmodMend({ mounted }, "a+x", way.path),
       },
     ];
   const path =

@@ -26,6 +26,8 @@ export type Start = {
   libraryPath: readonly string[];
   /** Where file systems are mounted from which nothing is executed. */
   noexec: readonly string[];
+  /** What is mounted from the host: where inside, and what of the host. */
+  mounted: readonly { destination: string; source: string }[];
   /** The host's, as process.arch has it. */
   arch: string;
   /** Processors for which the kernel has an emulator (binfmt_misc). */
@@ -50,6 +52,19 @@ export function examineProgram(root: Root, start: Start): Claim[] {
 
 function claimOf(claim: string, evidence: Claim["evidence"], mend: string): Claim {
   return { claim, evidence, mend };
+}
+
+/** What gives rights to a file: where it lies, which is the host for what is mounted from there. */
+export function chmodMend({ mounted }: Pick<Start, "mounted">, mode: string, path: string): string {
+  const mount = mounted
+    .filter(({ destination }) => path === destination || path.startsWith(`${destination}/`))
+    .reduce<Start["mounted"][number] | null>(
+      (best, each) => (best === null || each.destination.length >= best.destination.length ? each : best),
+      null,
+    );
+  return mount === null
+    ? `in the image: chmod ${mode} ${path}`
+    : `on the host: chmod ${mode} ${mount.source}${path.slice(mount.destination.length)}`;
 }
 
 /** A name without a slash, along PATH: the file, or the claim that there is none. */
@@ -88,7 +103,7 @@ export function examineReading(root: Root, start: Start): Claim[] {
     claimOf(
       `the user ${start.walker.uid} may not read ${clean(path)}`,
       [seen(describeMode(way.file), `${IN}: ${way.path}`)],
-      `in the image: chmod a+r ${way.path}`,
+      chmodMend(start, "a+r", way.path),
     ),
   ];
 }
@@ -129,7 +144,7 @@ function examineFile(root: Root, start: Start, path: string, depth: number, of =
       claimOf(
         `${of} ${clean(path)} may not be executed: x is missing for ${isSome ? who : "everybody"}`,
         evidence,
-        `in the image: chmod ${isSome ? "a+x" : "+x"} ${real}`,
+        chmodMend(start, isSome ? "a+x" : "+x", real),
       ),
     ];
   }
@@ -180,7 +195,7 @@ function lost(
       return claimOf(
         `the user ${start.walker.uid} may not pass through ${way.path}, on the way to ${named}`,
         [seen(describeMode(way.file), `${IN}: ${way.path}`)],
-        `in the image: chmod a+x ${way.path}`,
+        chmodMend(start, "a+x", way.path),
       );
     case "no-directory":
       return claimOf(

@@ -1,5 +1,5 @@
 /** What a container needs of its host, and whether it is there: its image, its mounts, its ports, room on the disk. */
-import { existsSync, readFileSync, statfsSync } from "node:fs";
+import { existsSync, readFileSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Facts, Rootfs } from "../../helper";
 import type { ContainerSpec } from "../../oci";
@@ -22,6 +22,7 @@ export function surroundingClaims(
   return [
     ...imageClaims(context, row),
     ...mountClaims(context, row, spec),
+    ...kindClaims(spec, failed),
     ...portClaims(context, failed),
     ...spaceClaims(context, failed),
   ];
@@ -90,6 +91,31 @@ function mountClaims(context: Context, row: ContainerRow, spec: ContainerSpec): 
   });
 }
 
+/** A directory cannot be mounted on a file, nor a file on a directory: what is on the host has become another. */
+function kindClaims(spec: ContainerSpec, failed: Facts | null): Claim[] {
+  if (failed?.step !== "create mount point" || !["ENOTDIR", "EISDIR"].includes(failed.errno)) return [];
+  const mount = (spec.MountPoints ?? []).find(
+    ({ Type, Destination }) => Type === "bind" && Destination.replace(/(.)\/+$/, "$1") === failed.object,
+  );
+  const found = mount && statSync(mount.Source, { throwIfNoEntry: false });
+  if (!mount || !found) return [];
+  const { Source, Destination } = mount;
+  const [is, other] = found.isDirectory() ? ["a directory", "a file"] : ["a file", "a directory"];
+  return [
+    {
+      claim: `${Source} is ${is}, and ${Destination} in the container is ${other}`,
+      evidence: [
+        seen(`-v ${Source}:${Destination}`, "settings of the container"),
+        seen(is, Source),
+        seen(`${failed.step}: ${failed.object}: ${failed.errno}`, "exit.json of the container"),
+      ],
+      mend: found.isDirectory()
+        ? `rmdir ${Source}, and put the file there that it was: where nothing is, -v makes a directory`
+        : "mount a directory there, or choose another place in the container",
+    },
+  ];
+}
+
 function portClaims(context: Context, failed: Facts | null): Claim[] {
   if (failed?.step !== "publish port") return [];
   const held = parseHeldPort(failed.object);
@@ -101,7 +127,7 @@ function portClaims(context: Context, failed: Facts | null): Claim[] {
     return [
       {
         claim: `the port ${failed.object} was in use, and nobody who can be seen has it now`,
-        evidence: [step, seen("no socket of yours listens there", "/proc/net")],
+        evidence: [step, seen("no socket listens there", "/proc/net")],
         mend: "start it again, or look as root: ss -lntup",
       },
     ];
@@ -110,7 +136,7 @@ function portClaims(context: Context, failed: Facts | null): Claim[] {
       claim: `the port ${failed.object} is held by ${holder}`,
       evidence: [
         step,
-        seen(`${holder} has it now`, holder.startsWith("container") ? "its ports.json" : "/proc"),
+        seen(`${holder} has it now`, holder.startsWith("container") ? "its ports.json" : "/proc/net"),
       ],
       mend: holder.startsWith("container ")
         ? `proa stop ${holder.slice(10)}`

@@ -46,6 +46,61 @@ describe("proa doctor", () => {
     expect(lines).toContain("registries=ok");
   });
 
+  test("takes a template for a table, and breaks lines between words on a terminal", async () => {
+    const [titles, kernel = ""] = (
+      await engine.ok(["doctor", "--format", "table {{.Check}}\\t{{.Status}}"])
+    ).split("\n");
+    expect(titles).toMatch(/^CHECK +STATUS$/);
+    expect(kernel).toMatch(/^kernel +ok$/);
+    expect((await engine.ok(["doctor", "--format", "table"])).split("\n")[0]).toMatch(
+      /^CHECK +STATUS +FOUND$/,
+    );
+    const pty = engine.pty(["doctor"], { cols: 60, rows: 200, env: { NO_COLOR: "1" } });
+    await pty.exited;
+    const lines = pty.output.replaceAll("\r", "").split("\n");
+    expect(lines.some((line) => /^ {25}\S/.test(line))).toBe(true);
+    for (const line of lines.filter((each) => !each.startsWith("      mend")))
+      expect(line.length <= 60 || !line.slice(25).includes(" ")).toBe(true);
+  });
+
+  test("names file and setting of a log driver that there is not, as every start does", async () => {
+    mkdirSync(join(engine.sandbox.configHome, "proa"), { recursive: true });
+    const file = join(engine.sandbox.configHome, "proa/config.toml");
+    for (const [text, why] of [
+      ['[log]\ndriver = "syslog"\n', "log.driver: log driver: syslog: "],
+      ['[log]\noptions = { nosuch = "1" }\n', "log.options: log option: nosuch: "],
+    ] as const) {
+      writeFileSync(file, text);
+      const { all } = await findings();
+      const { stderr } = await engine.proa(["create", "--rootfs", engine.sandbox.home, "true"]);
+      rmSync(file);
+      expect(all.get("configuration")).toMatchObject({
+        Status: "fail",
+        Found: expect.stringContaining(`read configuration: ${file}: ${why}`),
+        Mend: expect.stringContaining(`correct ${file}`),
+      });
+      expect(stderr).toContain(`read configuration: ${file}: ${why}`);
+    }
+  });
+
+  test.skipIf(process.getuid?.() === 0)("reports directories that are closed, and ends with 1", async () => {
+    const closed = join(engine.sandbox.home, "behind");
+    mkdirSync(closed, { mode: 0o000 });
+    const { all, exitCode } = await findings({
+      XDG_DATA_HOME: closed,
+      XDG_CACHE_HOME: `${closed}/cache`,
+      XDG_RUNTIME_DIR: `${closed}/run`,
+    });
+    chmodSync(closed, 0o700);
+    expect(exitCode).toBe(1);
+    expect(all.get("data directory")).toMatchObject({
+      Status: "fail",
+      Found: `${closed}/proa: it is not there, and ${closed} is not yours to write in`,
+    });
+    expect(all.get("cache directory")?.Status).toBe("fail");
+    expect(all.get("disk space")?.Status).toBe("warn");
+  });
+
   test("--quiet shows what is not ok alone", async () => {
     mkdirSync(join(engine.sandbox.configHome, "proa"), { recursive: true });
     const file = join(engine.sandbox.configHome, "proa/config.toml");
