@@ -6,6 +6,7 @@ import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } fro
 import { join } from "node:path";
 import { EngineError, type ErrorCode, reasonOf } from "../error";
 import { resolvePaths } from "../state";
+import { masked } from "./_masking";
 import type { Env } from "./io";
 
 export type Failure = {
@@ -42,8 +43,10 @@ export function remember(env: Env, error: unknown, command: string): void {
       time: new Date().toISOString(),
       command,
       code: error instanceof EngineError ? error.code : "internal",
-      message: reasonOf(error),
-      ...(error instanceof Error && !(error instanceof EngineError) ? { stack: error.stack ?? "" } : {}),
+      message: masked(reasonOf(error)),
+      ...(error instanceof Error && !(error instanceof EngineError)
+        ? { stack: masked(error.stack ?? "") }
+        : {}),
     };
     const path = join(directory, "errors.jsonl");
     if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LIMIT_BYTES) {

@@ -2,9 +2,10 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { findContainer } from "../../container";
-import { reasonOf } from "../../error";
+import { EngineError, reasonOf } from "../../error";
 import { EventReader, type JournalEvent } from "../../state";
 import { readFailures } from "../_error-log";
+import { isTelling, masked } from "../_masking";
 import { version } from "../_version";
 import type { App } from "../app";
 import { readArgs } from "../args";
@@ -23,33 +24,35 @@ export async function reportOf(app: App, name: string | undefined): Promise<stri
   const sections: [heading: string, text: () => string | Promise<string>][] = [
     ["Versions", () => versions()],
     ["Machine", () => machine()],
-    ["Environment", () => environment(app)],
-    ["proa info", () => outputOf(app, ["info"])],
-    ["proa doctor", () => outputOf(app, ["doctor"])],
-    ["Settings", () => fileOr(join(app.context.paths.config, "config.toml"), "none: no config.toml")],
-    ["Last failures", () => failures(app)],
+    ["Environment", () => masked(environment(app))],
+    ["proa info", async () => masked(await outputOf(app, ["info"]))],
+    ["proa doctor", async () => masked(await outputOf(app, ["doctor"]))],
+    ["Settings", () => masked(fileOr(join(app.context.paths.config, "config.toml"), "none: no config.toml"))],
+    ["Last failures", () => masked(failures(app))],
   ];
   if (container !== undefined) {
+    const shown = parsed(await outputOf(app, ["container", "inspect", container.id]));
+    const said = valuesOf(shown);
+    const without = (text: string): string => said.reduce((left, each) => left.replaceAll(each, "…"), text);
     sections.push(
-      ["proa why", () => outputOf(app, ["why", container.id])],
-      ["Container", async () => withoutValues(await outputOf(app, ["container", "inspect", container.id]))],
-      ["State", () => runFiles(app, container.id)],
+      ["proa why", async () => masked(without(withoutOutput(await outputOf(app, ["why", container.id]))))],
+      ["Container", () => JSON.stringify(withoutValues(shown), null, 1)],
+      ["State", () => runFiles(app, container.id, without)],
       ["Last events", () => eventsOf(app, container.id)],
     );
   }
   const parts: string[] = [];
   for (const [heading, text] of sections) parts.push(`## ${heading}\n\n${await orReason(text)}\n`);
-  return withoutSecrets(
-    `# Report of proa ${version}, ${new Date().toISOString()}\n\n${parts.join("\n")}`,
-    app,
-  );
+  const report = `# Report of proa ${version}, ${new Date().toISOString()}\n\n${parts.join("\n")}`;
+  const home = app.env.HOME ?? "";
+  return home.length > 1 ? report.replaceAll(home, "~") : report;
 }
 
 async function orReason(text: () => string | Promise<string>): Promise<string> {
   try {
     return (await text()).trimEnd();
   } catch (error) {
-    return `could not be found out: ${reasonOf(error)}`;
+    return `could not be found out: ${masked(reasonOf(error))}`;
   }
 }
 
@@ -117,23 +120,92 @@ function failures({ context }: App): string {
     .join("\n");
 }
 
-/** The values of variables: passwords are given to containers so. */
-function withoutValues(json: string): string {
-  const documents = JSON.parse(json) as { Config?: { Env?: string[] } }[];
-  for (const { Config } of documents) {
-    if (Config?.Env) Config.Env = Config.Env.map((each) => `${each.split("=", 1)[0]}=…`);
+/** Fields whose strings are the user's own words, or what programs have written. */
+const withheld: ReadonlySet<string> = new Set([
+  "Args",
+  "Cmd",
+  "Entrypoint",
+  "Test", // of a health check
+  "Labels",
+  "Annotations",
+  "Env",
+  "CreateCommand",
+  "OnBuild",
+  "Output", // of a check
+]);
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    throw new EngineError("invalid", "report on container", "", "inspect has not printed JSON", {
+      exitCode: 1,
+    });
   }
-  return JSON.stringify(documents, null, 1);
+}
+
+/** A document without what its user has put into it: as many words, and names without their values. */
+function withoutValues(value: unknown, name = "", isWithheld = false): unknown {
+  if (typeof value === "string") {
+    if (value === "") return "";
+    if (name === "Env") return `${value.split("=", 1)[0]}=…`;
+    return isWithheld || isTelling(name) ? "…" : masked(value);
+  }
+  if (Array.isArray(value)) return value.map((each) => withoutValues(each, name, isWithheld));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [
+      key,
+      withoutValues(each, key, isWithheld || withheld.has(key)),
+    ]),
+  );
+}
+
+const SHORT = 5; // shorter words stand in every text
+
+/** The strings that are withheld, the longest first: other parts of the report repeat them. Paths are not among them, as most that is explained is about one. */
+function valuesOf(document: unknown): string[] {
+  const found = new Set<string>();
+  const visit = (value: unknown, name: string, isWithheld: boolean): void => {
+    if (typeof value === "string") {
+      const own = name === "Env" ? value.slice(value.indexOf("=") + 1) : value;
+      if (isWithheld && own.length >= SHORT && !own.startsWith("/")) found.add(own);
+    } else if (typeof value === "object" && value !== null) {
+      for (const [key, each] of Object.entries(value)) {
+        const inner = Array.isArray(value) ? name : key;
+        visit(each, inner, isWithheld || withheld.has(inner));
+      }
+    }
+  };
+  visit(document, "", false);
+  return [...found].sort((a, b) => b.length - a.length);
+}
+
+/** What `why` says, without what the container has written. */
+function withoutOutput(text: string): string {
+  const [claims = ""] = text.split("\nthe last lines of its log:\n", 1);
+  return claims
+    .replace(/^( {2}seen {2}).*( {2}\(the log\))$/gm, "$1…$2")
+    .replace(/^( {2}seen {2}check at \S+: exit status -?\d+: ).*( {2}\([^(]*\))$/gm, "$1…$2");
 }
 
 /** What the supervisor has written of itself. */
-function runFiles({ context }: App, id: string): string {
+function runFiles({ context }: App, id: string, without: (text: string) => string): string {
   const directories = [join(context.paths.running, id), join(context.paths.containers, id)];
   const names = ["state.json", "exit.json", "health.json", "rootfs.json", "unfinished"];
   const found = directories.flatMap((directory) =>
     names.map((name) => join(directory, name)).filter((path) => existsSync(path)),
   );
-  return found.map((path) => `${path}:\n${fileOr(path, "")}`).join("\n") || "no files";
+  return found.map((path) => `${path}:\n${without(documentOr(path))}`).join("\n") || "no files";
+}
+
+function documentOr(path: string): string {
+  const text = fileOr(path, "");
+  try {
+    return JSON.stringify(withoutValues(JSON.parse(text)));
+  } catch {
+    return masked(text); // "unfinished" is none
+  }
 }
 
 function eventsOf({ context }: App, id: string): string {
@@ -148,10 +220,11 @@ function eventsOf({ context }: App, id: string): string {
   } finally {
     reader.close();
   }
-  const lines = found.map(({ Type, Action, Actor, time }) => {
+  const lines = found.map(({ Type, Action, Actor, nanoseconds }) => {
     const { exitCode } = Actor.Attributes;
     const code = exitCode === undefined ? "" : ` (exit code ${exitCode})`;
-    return `${new Date(time * 1000).toISOString()} ${Type} ${Action}${code}`;
+    const name = Action.replace(/^(exec_\w+):.*/s, "$1"); // what exec was given is the user's own
+    return `${new Date(Number(nanoseconds / 1_000_000n)).toISOString()} ${Type} ${name}${code}`;
   });
   return lines.join("\n") || "none";
 }
@@ -163,16 +236,4 @@ function fileOr(path: string, otherwise: string): string {
   } catch {
     return otherwise;
   }
-}
-
-/** Passwords in URLs, what is called a password or a token, and the home directory by its name. */
-function withoutSecrets(text: string, { env }: App): string {
-  const masked = text
-    .replace(/(\w:\/\/)[^\s/@"']+@/g, "$1…@")
-    .replace(
-      /((?:password|passwd|token|secret|authorization)["']?\s*[=:]\s*)(?!…)("[^"]*"|'[^']*'|[^\s"',}]+)/gi,
-      "$1…",
-    );
-  const home = env.HOME ?? "";
-  return home.length > 1 ? masked.replaceAll(home, "~") : masked;
 }

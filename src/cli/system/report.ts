@@ -4,7 +4,7 @@ export const command = defineCommand({
   meta: {
     description: "Write all that a bug report needs",
     details:
-      "Versions, the machine, what info and doctor say, settings, the last failures, and of a container its configuration, its state and its last events. Passwords and the values of the container's environment are left out, and the home directory is written as ~; read it all the same before it goes to anybody. What a command did can be added by repeating it with --log-level trace.",
+      "Versions, the machine, what info and doctor say, settings, the last failures, and of a container its configuration, its state and its last events. Left out are the container's command line and health check, the values of its environment, labels and annotations, what it has written (log, output of checks), the commands of exec, and all else that looks like a password, a token or a key; the home directory is written as ~. Read it all the same before it goes to anybody. What a command did can be added by repeating it with --log-level trace.",
     examples: [
       { command: "proa system report -o report.txt", does: "into a file of one's own" },
       { command: "proa system report web", does: "with all about the container web" },

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { missing, useTiny } from "../../harness";
+import { missing, useTiny, waitUntil } from "../../harness";
 
 describe.skipIf(missing !== null)("system report", () => {
   const place = useTiny();
@@ -54,6 +54,59 @@ describe.skipIf(missing !== null)("system report", () => {
     for (const secret of ["hunter2", "topsecret", "abc\n"]) expect(text).not.toContain(secret);
     expect(text).toContain("HTTPS_PROXY=http://…@proxy.example.com:3128");
     expect((await engine.proa(["system", "report", "nosuch"])).stderr).toContain("no such container");
+  });
+
+  test("has nothing that was given to a container, or that it has written", async () => {
+    const secrets = Array.from({ length: 9 }, (_, at) => `hush${at}${"x".repeat(at)}hush`);
+    const [flag, short, login, label, check, command, written, probe, annotation] = secrets;
+    await engine.ok([
+      "run",
+      "-d",
+      "--name",
+      "web",
+      "--label",
+      `api_key=${label}`,
+      "--annotation",
+      `api.key=${annotation}`,
+      "--health-cmd",
+      `echo ${probe}; : curl -u me:${check}; false`,
+      "--health-interval",
+      "1s",
+      "-e",
+      `DB_PASS=${login}`,
+      place.tiny,
+      "sh",
+      "-c",
+      `echo ${written}; sleep 500`,
+      "server",
+      "--requirepass",
+      flag ?? "",
+      `-p${short}`,
+    ]);
+    await engine.ok(["exec", "web", "echo", "--token", command ?? ""]);
+    await waitUntil(async () => {
+      const { Status } = JSON.parse(await engine.ok(["inspect", "-f", "{{json .State.Health}}", "web"]));
+      return Status === "unhealthy";
+    });
+    for (const isStopped of [false, true]) {
+      if (isStopped) await engine.ok(["kill", "web"]);
+      const text = await engine.ok(["system", "report", "web"]);
+      for (const secret of secrets) expect(text).not.toContain(secret);
+      expect(text).toMatch(/T[\d:]+\.\d{3}Z container exec_create\n/);
+      expect(text).not.toMatch(/(T[\d:]+\.000Z .*\n){3}/); // moments, not seconds
+      const document = text.slice(text.indexOf("## Container\n") + 13, text.indexOf("## State"));
+      const [{ Path, Args, Config, HostConfig }] = JSON.parse(document);
+      expect(Path).toBe("sh");
+      expect(Args).toEqual(Array(6).fill("…"));
+      expect(Config.Labels.api_key).toBe("…");
+      expect(typeof HostConfig.Passwd).not.toBe("string");
+    }
+  }, 30_000);
+
+  test("a failure is written down without the password in it", async () => {
+    await engine.proa(["pull", "https://me:hushhush@127.0.0.1:1/app"]);
+    const path = join(engine.sandbox.cacheHome, "proa/errors.jsonl");
+    expect(readFileSync(path, "utf8")).not.toContain("hushhush");
   });
 
   test("goes to a file that is its owner's alone", async () => {
