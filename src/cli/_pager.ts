@@ -5,7 +5,7 @@ import type { Io } from "./io";
 export async function printPaged(io: Io, text: string): Promise<void> {
   const { stdin, stdout, env } = io;
   const isLong = stdout.isTTY && stdin.isTTY && text.split("\n").length > (stdout.rows ?? 24);
-  const program = env.PAGER ?? "less";
+  const program = env.PAGER ?? (isLong ? usualPager(env) : "");
   if (!isLong || program === "" || program === "cat" || env.TERM === "dumb") {
     stdout.write(text);
     return;
@@ -25,4 +25,9 @@ export async function printPaged(io: Io, text: string): Promise<void> {
   }
   const isMissing = (await child.exited) === 127; // of the shell: no such program
   if (isMissing) stdout.write(text);
+}
+
+/** less, or where there is none more, or none. */
+function usualPager({ PATH }: Io["env"]): string {
+  return ["less", "more"].find((name) => Bun.which(name, PATH === undefined ? {} : { PATH }) !== null) ?? "";
 }

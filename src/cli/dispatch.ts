@@ -2,7 +2,7 @@ import { tracing } from "../error";
 import { indexFlags, readArgs, readFlags, usageError } from "./args";
 import { commands, nouns } from "./commands";
 import { type Found, findCommand, program } from "./find";
-import { type Globals, globalArgs, globalsOf } from "./globals";
+import { type Globals, globalArgs, globalsOf, rootGlobals } from "./globals";
 import type { Io } from "./io";
 import { reportError } from "./report";
 import { didYouMean } from "./suggest";
@@ -17,9 +17,7 @@ type Asked =
   | { kind: "command"; found: Found; typed: string; rest: readonly string[] };
 
 const rootArgs = {
-  ...globalArgs,
-  // its short name is docker's, and only in front of the verb: behind it -l is the verb's
-  "log-level": { ...globalArgs["log-level"], alias: "l" },
+  ...rootGlobals,
   version: { type: "boolean", alias: "v", description: "Print the version and exit" },
 } as const satisfies Args;
 
@@ -107,11 +105,13 @@ type Root = { globals: Partial<GlobalValues>; words: string[]; version: boolean;
 function readRoot(argv: readonly string[]): Root {
   const root: Root = { globals: {}, words: [...argv], version: false, help: false };
   if (argv[0] !== undefined && !argv[0].startsWith("-")) return root; // the usual case, without an index
-  const raw = readFlags(argv, indexFlags(rootArgs), false);
+  const index = indexFlags(rootArgs);
+  const raw = readFlags(argv, index, false);
   root.help = raw.help;
   // `proa --help run` asks about run.
   const behindHelp = argv.findIndex((word) => word === "--help" || word === "-h") + 1;
-  root.words = raw.help ? argv.slice(behindHelp).filter((word) => !word.startsWith("-")) : raw.positionals;
+  root.words = raw.help ? readFlags(argv.slice(behindHelp), index, false).positionals : raw.positionals;
+  if (raw.help) root.words = root.words.filter((word) => !word.startsWith("-"));
   const values: Record<string, unknown> = {};
   for (const { flag, value } of raw.flags) values[flag.key] = value;
   root.version = values.version === true;
@@ -134,16 +134,29 @@ function resolve(words: readonly string[], root: Root, context: Context): Asked 
   context.typed = `${program} ${first}`;
   if (second === undefined || second === "--help" || second === "-h") return { kind: "help", topic: [first] };
   if (second.startsWith("-")) throw usageError(`unknown flag: ${second}`);
-  throw unknownCommand(`${first} `, second);
+  const group = `${first} ${second} `; // "image trust"
+  if (!namesBelow(group).length) throw unknownCommand(`${first} `, second);
+  context.typed = `${program} ${first} ${second}`;
+  const [, , third] = words;
+  if (third === undefined || third === "--help" || third === "-h")
+    return { kind: "help", topic: [first, second] };
+  if (third.startsWith("-")) throw usageError(`unknown flag: ${third}`);
+  throw unknownCommand(group, third);
 }
 
-function unknownCommand(noun: string, word: string): Error {
-  const names = commands
+/** The words that may stand behind a noun. */
+function namesBelow(noun: string): string[] {
+  return commands
     .flatMap((entry) => [entry.path, ...entry.aliases])
     .filter((path) => path.startsWith(noun) && !path.startsWith("_"))
     .map((path) => path.slice(noun.length).split(" ")[0] ?? "");
+}
+
+function unknownCommand(noun: string, word: string): Error {
+  const names = namesBelow(noun);
+  const shown = /^$|\s/.test(word) ? JSON.stringify(word) : word;
   const dress = (name: string) => `"${program} ${noun}${name}"`;
-  return usageError(`unknown command: ${program} ${noun}${word}`, didYouMean(word, new Set(names), dress));
+  return usageError(`unknown command: ${program} ${noun}${shown}`, didYouMean(word, new Set(names), dress));
 }
 
 async function printHelp(topic: readonly string[], io: Io, typed?: string): Promise<number> {

@@ -52,6 +52,12 @@ export const globalArgs = {
   },
 } as const satisfies Args;
 
+/** The same in front of the verb, where --log-level has docker's short name: behind the verb -l is the verb's. */
+export const rootGlobals = {
+  ...globalArgs,
+  "log-level": { ...globalArgs["log-level"], alias: "l" },
+} as const satisfies Args;
+
 /** The global options as typed values. */
 export type Globals = {
   config: string | undefined;

@@ -15,7 +15,7 @@ import {
 } from "./catalogue";
 import { commands } from "./commands";
 import { findCommand, program } from "./find";
-import { globalArgs } from "./globals";
+import { rootGlobals } from "./globals";
 import { grouped } from "./help-groups";
 import type { Env, OutStream } from "./io";
 import { palette, usesColour } from "./output/colour";
@@ -75,7 +75,27 @@ async function plainHelp(topic: readonly string[], width: number, typed?: string
   if (found !== undefined) return commandHelp(await loadCommand(found.entry), width, typed);
   const noun = usedNouns().find(({ name }) => name === topic[0]);
   if (noun !== undefined && topic.length === 1) return nounHelp(noun, width);
+  const group = await groupHelp(topic, width);
+  if (group !== undefined) return group;
   throw noSuchTopic(topic);
+}
+
+/** What begins with several words that are no command: `image trust`. Undefined where nothing does. */
+async function groupHelp(topic: readonly string[], width: number): Promise<string | undefined> {
+  const name = topic.join(" ");
+  const rows = (await summaries()).flatMap(({ entry, description }): Row[] =>
+    entry.path.startsWith(`${name} `) ? [[entry.path.slice(name.length + 1), description]] : [],
+  );
+  if (topic.length < 2 || rows.length === 0) return undefined;
+  return joinSections([
+    wrap(`Usage:  ${program} ${name} COMMAND`, width, " ".repeat(8)),
+    section(
+      "Commands",
+      rows.sort(([a], [b]) => (a < b ? -1 : 1)),
+      width,
+    ),
+    wrap(`Run '${program} ${name} COMMAND --help' for more information on a command.`, width, ""),
+  ]);
 }
 
 /** With the nearest commands and subjects. */
@@ -110,7 +130,7 @@ async function rootHelp(width: number): Promise<string> {
     section("Commands", others.map(row), width),
     section(
       "Global options",
-      [...flagRows(globalArgs, width), ["-v, --version", "Print the version and exit"]],
+      [...flagRows(rootGlobals, width), ["-v, --version", "Print the version and exit"]],
       width,
     ),
     section(
@@ -179,6 +199,7 @@ function flagRows(args: Args, width: number): Row[] {
 function describe(arg: FlagArg): string {
   const choices = choicesOf(arg);
   const fallback = defaultOf(arg);
+  if (choices.length === 1 && choices[0] === fallback) return `${arg.description} (only: ${fallback})`;
   const notes = [
     ...(choices.length > 0 ? [choices.join(", ")] : []),
     ...(fallback === undefined ? [] : [`default: ${fallback}`]),

@@ -11,8 +11,9 @@ import {
   usedNouns,
   valueUsage,
 } from "./catalogue";
+import { commands } from "./commands";
 import { findCommand, program } from "./find";
-import { globalArgs } from "./globals";
+import { rootGlobals } from "./globals";
 import {
   type Block,
   bold,
@@ -49,17 +50,31 @@ export async function manPages(): Promise<Map<string, string>> {
 
 /** The page about a command, a noun, a subject, or with no words proa itself; undefined where there is none. */
 export async function pageAbout(words: readonly string[]): Promise<Page | undefined> {
-  if (words.length === 0) return rootPage(await loadCommands());
+  const [first = ""] = words;
+  if (words.length === 0 || (words.length === 1 && first === program)) return rootPage(await loadCommands());
   const found = findCommand(words);
   if (found?.words === words.length) {
     const loaded = await loadCommand(found.entry);
     return loaded.definition.meta.hidden === true ? undefined : commandPage(loaded);
   }
   if (words.length > 1) return undefined;
+  const paged = wordsOfPage(first);
+  if (paged !== undefined) return pageAbout(paged);
   const noun = usedNouns().find(({ name }) => name === words[0]);
   if (noun !== undefined) return nounPage(noun.name, noun.description, await loadCommands());
   const subject = subjects.find(({ names }) => names.includes(words[0] ?? ""));
   return subject === undefined ? undefined : pageOfSubject(subject);
+}
+
+/** What a page is about by its name, with or without the program's in front: `proa-image-trust-set`, `proa-networks`. */
+function wordsOfPage(name: string): string[] | undefined {
+  const short = name.startsWith(`${program}-`) ? name.slice(program.length + 1) : name;
+  const paths = commands.flatMap(({ path, aliases }) => [path, ...aliases]);
+  const path =
+    paths.find((each) => each.replaceAll(" ", "-") === short) ??
+    paths.find((each) => each.includes("-") && each.endsWith(` ${short}`)); // docker-alias
+  if (path !== undefined) return path.split(" ");
+  return short === name ? undefined : [short];
 }
 
 /** The page of a command: `proa-run`. */
@@ -81,7 +96,7 @@ function commandPage({ entry, definition, name }: Loaded): Page {
     optionSection("OPTIONS", args, entry.path),
     optionSection("GLOBAL OPTIONS", unshadowed(args), ""),
     exampleSection(definition),
-    exitSection(meta.exitStatuses ?? []),
+    exitSection(statusesOf(entry.path, args), meta.exitStatuses ?? []),
     factSection("FILES", ofCommand(files, entry.path)),
     factSection("ENVIRONMENT", ofCommand(variables, entry.path)),
     seeAlso([`${program}(1)`, ...(meta.seeAlso ?? []), ...subjectsOf(entry.path)]),
@@ -136,13 +151,13 @@ function rootPage(loaded: readonly Loaded[]): Page {
     optionSection(
       "OPTIONS",
       {
-        ...globalArgs,
+        ...rootGlobals,
         version: { type: "boolean", alias: "v", description: "Print the version and exit" },
         help: { type: "boolean", description: "Print help and exit" },
       },
       "",
     ),
-    exitSection([]),
+    exitSection(statusesOf("", {}), []),
     factSection("FILES", files),
     factSection("ENVIRONMENT", variables),
     seeAlso([
@@ -209,6 +224,8 @@ function flagText(name: string, arg: FlagArg, path: string): string {
     sentences.push(`Without a value: ${arg.optional}.`);
   }
   if (arg.type === "string" && arg.multiple === true) sentences.push("May be given several times.");
+  const others = (arg.hiddenNames ?? []).map((other) => `--${other}`);
+  if (others.length > 0) sentences.push(`Also: ${others.join(", ")}.`);
   if (fallback !== undefined) sentences.push(`Default: ${fallback}.`);
   const example = flagExamples[`${path} ${name}`] ?? flagExamples[name];
   if (example !== undefined && arg.type !== "boolean") sentences.push(`Example: \`${example}\`.`);
@@ -223,16 +240,34 @@ function exampleSection({ meta }: AnyCommand): Section {
   };
 }
 
-function exitSection(more: readonly { status: string; meaning: string }[]): Section {
-  const all = [
+type Status = { status: string; meaning: string };
+
+/** What every command ends with, but for those whose failures are all of the engine: docker and podman tell them by that from the status of a program. */
+function statusesOf(path: string, args: Args): Status[] {
+  const isEngines = /^container (run|create)$|^(build|image build)$|^artifact (?!inspect)/.test(path);
+  const hasDocuments = "format" in args && /(^| )(inspect|info|version|doctor|why|events)$/.test(path);
+  return [
     { status: "0", meaning: "success" },
+    ...(isEngines
+      ? []
+      : [
+          {
+            status: "1",
+            meaning: "what was asked about is not there, or what was asked for could not be done",
+          },
+        ]),
+    ...(hasDocuments ? [{ status: "64", meaning: "the template of --format cannot be parsed" }] : []),
     { status: "125", meaning: `${program} itself failed, or the command line is wrong` },
-    ...more,
   ];
-  const unique = new Map(all.map((each) => [each.status, each.meaning]));
+}
+
+function exitSection(usual: readonly Status[], more: readonly Status[]): Section {
+  const unique = new Map([...usual, ...more].map((each) => [each.status, each.meaning]));
   return {
     heading: "EXIT STATUS",
-    blocks: [...unique].map(([status, meaning]) => itemOf([bold(status)], `${upperFirst(meaning)}.`)),
+    blocks: [...unique].map(([status, meaning]) =>
+      itemOf([bold(status)], `${upperFirst(meaning.replace(/\.$/, ""))}.`),
+    ),
   };
 }
 

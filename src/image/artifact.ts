@@ -68,11 +68,11 @@ function rowNamed(context: Context, text: string): ArtifactRow | null {
 }
 
 /** Throws `not-found`, in podman's words. */
-export function findArtifact(context: Context, text: string): Artifact {
+export function findArtifact(context: Context, text: string, exitCode = 125): Artifact {
   const row = lookUpArtifact(context, text);
   if (row === null) {
     throw new EngineError("not-found", text, "", "artifact does not exist", {
-      exitCode: 125,
+      exitCode,
       hint: "list them: proa artifact ls",
     });
   }

@@ -26,6 +26,19 @@ describe("wrong command lines", () => {
     ],
     [["toString"], "Error: unknown command: proa toString\nSee 'proa --help'.\n"],
     [["run"], `Error: "proa run" requires at least 1 argument: no IMAGE given\nSee 'proa run --help'.\n`],
+    [
+      ["exec", "b"],
+      `Error: "proa exec" requires at least 2 arguments: no COMMAND given\nSee 'proa exec --help'.\n`,
+    ],
+    [[""], `Error: unknown command: proa ""\nSee 'proa --help'.\n`],
+    [
+      ["image", "trust", "sett"],
+      `Error: unknown command: proa image trust sett\nhint: did you mean "proa image trust set"?\nSee 'proa image trust --help'.\n`,
+    ],
+    [
+      ["system", "install", "--prefix", ""],
+      `Error: invalid argument "" for --prefix: it must be a directory\nSee 'proa system install --help'.\n`,
+    ],
     [["help", "nope"], "Error: no help topic: nope\nSee 'proa help --help'.\n"],
   ];
   for (const [args, stderr] of cases) {
@@ -58,6 +71,24 @@ describe("wrong command lines", () => {
 });
 
 describe("help and version", () => {
+  test("a group of commands below a noun has a list of its own", async () => {
+    const text = await engine.ok(["image", "trust"]);
+    expect(text).toMatch(/^Usage: {2}proa image trust COMMAND\n[\s\S]*\n {2}set +\w[\s\S]*\n {2}show +\w/);
+    for (const args of [
+      ["image", "trust", "--help"],
+      ["--help", "image", "trust"],
+      ["help", "image", "trust"],
+    ])
+      expect(await engine.ok(args)).toBe(text);
+  });
+
+  test("a value of a flag behind --help is no topic", async () => {
+    const text = await engine.ok(["--help", "--color", "never"]);
+    expect(text).toBe(await engine.ok(["--help"]));
+    expect(text).toContain("-l, --log-level LEVEL");
+    expect(await engine.ok(["--help", "--color", "never", "ps"])).toBe(await engine.ok(["ps", "--help"]));
+  });
+
   test("proa alone, --help, -h and help print the same on stdout", async () => {
     const text = await engine.ok([]);
     expect(text).toStartWith("Usage:  proa [OPTIONS] COMMAND");

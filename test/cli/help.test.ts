@@ -32,6 +32,16 @@ describe("helpFor()", () => {
     }
   });
 
+  test("says no value of an option twice, and each default in the same way", async () => {
+    for (const { entry } of loaded) {
+      const text = (await helpFor(entry.path.split(" "), { columns: 120 })).replace(/\n {3,}/g, " ");
+      expect(text).not.toMatch(/\(default \d/);
+      expect(text).not.toMatch(/\((\w+); default: \1\)/);
+      for (const [, words = ""] of text.matchAll(/\((\w+(?:, [\w-]+)+)(?:;[^)]*)?\)/g))
+        expect([entry.path, text.split(words).length]).toEqual([entry.path, text.split(`(${words}`).length]);
+    }
+  });
+
   test("is made of lines without blanks at their end, and ends in one line end", async () => {
     for (const topic of topics) {
       const text = await helpFor(topic);

@@ -88,6 +88,10 @@ describe("proa help", () => {
     const missing = engine.pty(["help", "networks"], { env: { ...env, PAGER: "/no/such/pager" }, rows: 20 });
     expect(await missing.exited).toBe(0);
     expect(missing.output).toContain("PUBLISHED PORTS");
+    const PATH = "/nosuch"; // no less and no more
+    const bare = engine.pty(["help", "networks"], { env: { TERM: "xterm", NO_COLOR: "1", PATH }, rows: 20 });
+    expect(await bare.exited).toBe(0);
+    expect(bare.output.trimStart()).toStartWith("NAME");
   });
 
   test("names what was probably meant, with exit status 125 and no stack", async () => {

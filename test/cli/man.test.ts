@@ -9,6 +9,7 @@ import { textOf } from "../../src/cli/page-text";
 import { subjects } from "../../src/cli/pages";
 import { flagExamples } from "../../src/cli/pages/options";
 import { configKeys } from "../../src/state";
+import { useEngine } from "../harness";
 
 const root = resolve(import.meta.dir, "../..");
 const folder = join(root, "man");
@@ -98,6 +99,46 @@ describe("man pages", () => {
   });
 });
 
+describe("exit statuses", () => {
+  const engine = useEngine();
+  const statusesOf = (name: string): string[] => {
+    const [, section = ""] = /\.SH "EXIT STATUS"\n([\s\S]*?)\n\.SH /.exec(pageOf(name)) ?? [];
+    return [...section.matchAll(/^\.TP\n\\fB(.*)\\fR\n/gm)].map(([, status = ""]) => status);
+  };
+  const withNothing = [
+    ...["why", "rm", "stop", "inspect", "logs", "kill", "port", "start", "wait", "top", "rmi", "update"],
+    ...["network rm", "volume rm", "artifact inspect", "artifact rm"],
+  ].map((name) => [...name.split(" "), "nosuch"]);
+
+  test.each([
+    ...withNothing,
+    ["exec", "nosuch", "true"],
+    ["cp", "nosuch:/a", "/tmp"],
+    ["version", "--format", "{{"],
+    ["doctor", "--format", "{{"],
+    ["inspect", "--format", "{{", "nosuch"],
+    ["run", "--nope"],
+  ])("the page tells that of proa %s %s %s", async (...args) => {
+    const words = args.filter((word) => typeof word === "string");
+    const { exitCode } = await engine.proa(words);
+    const name = ["network", "volume", "artifact"].includes(words[0] ?? "")
+      ? words.slice(0, 2).join(" ")
+      : (words[0] ?? "");
+    expect(exitCode).not.toBe(0);
+    expect(statusesOf(name)).toContain(String(exitCode));
+  });
+
+  test("are those of the container alone where the engine's own is 125", () => {
+    for (const name of ["run", "create", "artifact rm"]) expect(statusesOf(name)).not.toContain("1");
+    expect(statusesOf("artifact inspect")).toContain("1");
+  });
+
+  test("names of an option beside the one that is shown are told", () => {
+    expect(pageOf("stop")).toContain("Also: \\-\\-time.");
+    expect(pageOf("run")).toContain("Also: \\-\\-net.");
+  });
+});
+
 describe("proa.toml(5)", () => {
   const text = pages.get("proa.toml.5") ?? "";
 
@@ -127,6 +168,15 @@ describe("pageAbout()", () => {
     expect((await pageAbout([]))?.name).toBe("proa");
     for (const subject of subjects)
       for (const name of subject.names) expect((await pageAbout([name]))?.name).toBe(subject.name);
+    for (const [name, page] of [
+      ["proa", "proa"],
+      ["proa-run", "proa-run"],
+      ["proa-networks", "proa-networks"],
+      ["proa-image-trust-set", "proa-image-trust-set"],
+      ["docker-alias", "proa-system-docker-alias"],
+    ] as const)
+      expect((await pageAbout([name]))?.name).toBe(page);
+    expect(await pageAbout(["proa-nope"])).toBeUndefined();
     expect(await pageAbout(["__report"])).toBeUndefined();
     expect(await pageAbout(["nope"])).toBeUndefined();
     expect(await pageAbout(["run", "fast"])).toBeUndefined();

@@ -17,24 +17,24 @@ export const healthArgs = {
   },
   "health-interval": {
     ...duration,
-    description: "Time between two checks, as 1m30s (default 30s)",
+    description: "Time between two checks, as 1m30s (default: 30s)",
     details: "disable: only proa healthcheck run makes one.",
   },
-  "health-timeout": { ...duration, description: "Longest time that a check may take (default 30s)" },
+  "health-timeout": { ...duration, description: "Longest time that a check may take (default: 30s)" },
   "health-retries": {
     type: "int",
     valueHint: "NUMBER",
     group: GROUP,
     min: 0,
-    description: "Failures in a row that make the container unhealthy (default 3)",
+    description: "Failures in a row that make the container unhealthy (default: 3)",
   },
   "health-start-period": {
     ...duration,
-    description: "Time from the start in which failures do not count (default 0s)",
+    description: "Time from the start in which failures do not count (default: 0s)",
   },
   "health-start-interval": {
     ...duration,
-    description: "Time between two checks in the start period (default 5s)",
+    description: "Time between two checks in the start period (default: 5s)",
   },
   "no-healthcheck": {
     type: "boolean",
@@ -80,10 +80,10 @@ export const healthArgs = {
     group: GROUP,
     description: "Command that is run in place of the check until it succeeds",
   },
-  "health-startup-interval": { ...duration, description: "Time between two startup checks (default 30s)" },
+  "health-startup-interval": { ...duration, description: "Time between two startup checks (default: 30s)" },
   "health-startup-timeout": {
     ...duration,
-    description: "Longest time that a startup check may take (default 30s)",
+    description: "Longest time that a startup check may take (default: 30s)",
   },
   "health-startup-retries": {
     type: "int",

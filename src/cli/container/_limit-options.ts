@@ -164,7 +164,7 @@ export const limitArgs = {
     value: { oneOf: ["enabled", "disabled", "no-conmon", "split"] },
     default: "enabled",
     group: GROUP,
-    description: "Control groups that are made: enabled, disabled, no-conmon, split",
+    description: "Which control groups are made",
     details:
       "no-conmon: only the container is placed in one, not its supervisor. split: the group that proa is in is divided, for a service of systemd with Delegate=yes.",
   },

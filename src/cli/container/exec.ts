@@ -135,7 +135,7 @@ async function target(app: App, args: Chosen): Promise<{ row: ContainerRow; comm
   const isChosen = latest || cidfile !== undefined;
   if (!isChosen && container === undefined) throw missing("CONTAINER", 2);
   const command = isChosen && container !== undefined ? [container, ...args.command] : args.command;
-  if (command.length === 0) throw missing("COMMAND [ARG...]", isChosen ? 1 : 2);
+  if (command.length === 0) throw missing("COMMAND", isChosen ? 1 : 2);
   if (!isChosen && container !== undefined)
     return { row: await findContainer(app.context, "exec", container), command };
   const { chooseContainers } = await import("./_targets");

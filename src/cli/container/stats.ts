@@ -8,6 +8,7 @@ import {
   usageOf,
 } from "../../container";
 import type { ContainerRow } from "../../state";
+import { needStdout } from "../_closed";
 import { rowFlags } from "../_flags";
 import type { App } from "../app";
 import { usageError } from "../args";
@@ -179,6 +180,7 @@ export const command = defineCommand({
   async run({ app, args, given }) {
     if (args.latest && args.container.length > 0)
       throw usageError("names and --latest cannot be used together");
+    if (!args["no-stream"]) needStdout();
     const names = args.latest ? [(await newest(app, "show statistics of container")).id] : args.container;
     let last: Sample | undefined;
     for (let round = 0; ; round++) {

@@ -50,7 +50,9 @@ bzip2. Every layer is verified; of an archive that is damaged nothing is kept bu
       });
     }
     const source = args.input === undefined || args.input === "-" ? io.stdin.fd : args.input;
-    const view = args.quiet ? undefined : pullProgressView(io.stderr, { env, mode: args.progress });
+    const view = args.quiet
+      ? undefined
+      : pullProgressView(io.stderr, { env, way: "load", mode: args.progress });
     const loaded = await untilInterrupted("load image", (signal) =>
       loadImages(context, source, {
         platform: args.platform,

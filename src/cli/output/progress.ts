@@ -43,7 +43,7 @@ export type PullProgressView = {
 export type ProgressOptions = {
   env: Env;
   /** Which way the layers go. Default: pull. */
-  way?: "pull" | "push";
+  way?: "pull" | "push" | "load";
   /** Default: auto, what suits the stream. */
   mode?: ProgressMode | undefined;
   /** Milliseconds; for tests. */
@@ -73,6 +73,14 @@ const pushWords: Record<LayerStatus, string> = {
   done: "Pushed",
 };
 
+/** What differs when they come from a file. */
+const loadWords: Record<LayerStatus, string> = {
+  ...words,
+  waiting: "Waiting",
+  downloading: "Loading layer",
+  done: "Loaded",
+};
+
 const redrawMs = 50;
 
 /** The view that was asked for, or suits the stream. */
@@ -91,7 +99,7 @@ type Write = (text: string) => void;
 type Words = Record<LayerStatus, string>;
 
 function wordsOf({ way }: ProgressOptions): Words {
-  return way === "push" ? pushWords : words;
+  return way === "push" ? pushWords : way === "load" ? loadWords : words;
 }
 
 const begun: readonly LayerStatus[] = [
@@ -127,7 +135,8 @@ class PlainView implements PullProgressView {
   ) {}
 
   update({ id, status }: LayerProgress): void {
-    const first = this.words === pushWords ? "preparing" : "waiting";
+    const isLoad = this.words === loadWords;
+    const first = this.words === pushWords ? "preparing" : isLoad ? "downloading" : "waiting";
     const text = this.words[status === "saving" || !begun.includes(status) ? status : first];
     if (this.said.get(id) === text) return;
     this.said.set(id, text);

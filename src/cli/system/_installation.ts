@@ -7,6 +7,7 @@ import { dirname, isAbsolute, join, resolve } from "node:path";
 import { bootUnit } from "../../container";
 import { EngineError } from "../../error";
 import type { Context } from "../../state";
+import { usageError } from "../args";
 
 type Laid = { path: string; digest: string };
 type Installed = {
@@ -27,8 +28,10 @@ export type Places = {
 
 /**
  * @param prefix as in /usr/local; undefined: the user's own directories, for root /usr/local
+ * @throws usage for an empty one
  */
 export function placesFor({ env, uid, paths }: Context, prefix: string | undefined): Places {
+  if (prefix === "") throw usageError('invalid argument "" for --prefix: it must be a directory'); // a variable that is not set
   const isRoot = uid === 0;
   if (prefix === undefined && !isRoot) {
     const home = env.HOME && isAbsolute(env.HOME) ? env.HOME : "/";

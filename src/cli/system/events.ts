@@ -1,6 +1,7 @@
 import { closeSync } from "node:fs";
 import { forgetChanges, waitReadable, watchDirectory } from "../../helper";
 import { EventReader, type JournalEvent, makePrivateDirectory } from "../../state";
+import { needStdout } from "../_closed";
 import { filterFlag } from "../_flags";
 import { type Moment, momentOf } from "../_moment";
 import type { App } from "../app";
@@ -70,6 +71,7 @@ export const command = defineCommand({
     const show = await lineFormat(args.format, args["no-trunc"]);
     const [first, last] = [since && nanosecondsOf(since), until && nanosecondsOf(until)];
     const fromNow = since === undefined && until === undefined && args.stream;
+    if (args.stream) needStdout();
     const reader = new EventReader(context.paths.events, fromNow, first);
     let text = "";
     const flush = (): void => {

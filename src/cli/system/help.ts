@@ -31,7 +31,11 @@ export const command = defineCommand({
     }
     const { pageAbout } = await import("../man");
     const page = await pageAbout(args.topic);
-    if (page === undefined) throw noSuchTopic(args.topic);
+    if (page === undefined) {
+      if (args.topic.length < 2) throw noSuchTopic(args.topic);
+      io.stdout.write(await helpFor(args.topic, { columns, on: io.stdout, env })); // a group of commands
+      return;
+    }
     const [{ textOf }, { usesColour }, { printPaged }] = await Promise.all([
       import("../page-text"),
       import("../output/colour"),

@@ -20,18 +20,23 @@ export const command = defineCommand({
     }
     const facts = JSON.parse(text) as Facts;
     if (facts.step === "publish port") throw await portError(app, verb, facts);
-    throw programError(app, verb, facts);
+    throw await programError(app, verb, facts);
   },
 });
 
 /** A program that could not be executed, in a container that is still there: what looks into its files says more. */
-function programError(app: App, verb: string, facts: Facts): EngineError {
+async function programError(app: App, verb: string, facts: Facts): Promise<EngineError> {
   const error = new HelperError(verb, facts);
   const id = app.env.PROA_STAYS ?? "";
   if (facts.step !== "execute" || error.hint !== undefined || !/^[0-9a-f]{64}$/.test(id)) return error;
+  const { findContainer } = await import("../../container");
+  const name = await findContainer(app.context, "find container", id).then(
+    (row) => row.name,
+    () => id.slice(0, 12),
+  );
   return new EngineError("helper", facts.step, facts.object, error.cause, {
     exitCode: facts.exit,
-    hint: `proa why ${id.slice(0, 12)} says more`,
+    hint: `proa why ${name} says more`,
   });
 }
 

@@ -27,7 +27,7 @@ describe.skipIf(registryMissing !== null)("artifacts", () => {
     [["add", "x/y:1", "/tmp"], 125, "add file: /tmp: not a file"],
     [["add", "x/Y:1", "/etc/hostname"], 125, "invalid reference"],
     [["add", "--append", "x/y:1", "/etc/hostname"], 125, "x/y:1: artifact does not exist"],
-    [["inspect", "nothing"], 125, "nothing: artifact does not exist"],
+    [["inspect", "nothing"], 1, "nothing: artifact does not exist"],
     [["rm", "nothing"], 125, "nothing: artifact does not exist"],
     [["rm"], 125, "requires at least 1 argument"],
     [["push", "nothing"], 125, "nothing: artifact does not exist"],

@@ -30,7 +30,7 @@ describe.skipIf(missing !== null)("exec", () => {
 
   test.each([
     [["exec"], '"proa exec" requires at least 2 arguments: no CONTAINER given'],
-    [["exec", "web"], '"proa exec" requires at least 2 arguments: no COMMAND [ARG...] given'],
+    [["exec", "web"], '"proa exec" requires at least 2 arguments: no COMMAND given'],
     [["exec", "--nosuch", "web", "true"], "unknown flag: --nosuch"],
     [["exec", "nothing", "true"], "exec: nothing: no such container"],
     [["exec", "-w", "relative", "web", "true"], "working directory: relative: it must be an absolute path"],

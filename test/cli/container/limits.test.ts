@@ -230,7 +230,7 @@ describe.skipIf(missing !== null)("limits", () => {
 
   describe.skipIf(notHere !== null)(`where there are none${notHere === null ? "" : ` (${notHere})`}`, () => {
     const uid = process.getuid?.();
-    const mend = (name: string) => `install -d -o ${uid} /sys/fs/cgroup/${name}/proa-${uid}`;
+    const mend = (name: string) => `sudo install -d -o ${uid} /sys/fs/cgroup/${name}/proa-${uid}`;
 
     test.each([
       [["-m", "64m"], "memory", "memory"],

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { missing, useTiny, waitUntil } from "../../harness";
+import { missing, proaPath, useTiny, waitUntil } from "../../harness";
 import { detach, removeAll, SLEEP, supervisorOf } from "../container/_shell";
 
 type Message = {
@@ -33,6 +33,14 @@ describe.skipIf(missing !== null)("events", () => {
       .map((line) => JSON.parse(line));
   };
   const words = (messages: Message[]) => messages.map(({ Type, Action }) => `${Type} ${Action}`);
+
+  test("and stats end where there is no standard output to print on", () => {
+    for (const command of ["events", "stats"]) {
+      const script = `timeout 20 "$0" ${command} >&-`;
+      const { exitCode } = Bun.spawnSync(["bash", "-c", script, proaPath], { env: engine.sandbox.env });
+      expect([command, exitCode]).toEqual([command, 0]);
+    }
+  });
 
   test("tell the life of a container, in docker's words and order", async () => {
     const work = () =>
