@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { missing, proaPath, useEngine, useTiny } from "../../harness";
+import { missing, proaPath, useEngine, useTiny, waitUntil } from "../../harness";
 import { detach, removeAll, SLEEP } from "../container/_shell";
 
 describe("system enable", () => {
@@ -71,6 +71,8 @@ describe.skipIf(missing !== null)("system boot", () => {
     await detach(place, "spent", ["false"], ["--restart", "on-failure:1"]);
     await detach(place, "runs", SLEEP, ["--restart", "always"]);
     await engine.ok(["stop", "-t", "0", "always", "unless", "none"]);
+    const spent = () => engine.ok(["inspect", "-f", "{{.State.Status}} {{.RestartCount}}", "spent"]);
+    await waitUntil(async () => (await spent()) === "exited 1", { what: "the end of its last life" });
     expect(await engine.ok(["system", "boot"])).toBe("always");
     expect((await engine.ok(["ps", "--format", "{{.Names}}"])).split("\n").sort()).toEqual([
       "always",
