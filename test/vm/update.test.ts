@@ -208,8 +208,11 @@ proa exec held dd if=/dev/zero of=/w bs=1M count=8 conv=fsync 2>/dev/null; writt
   );
   vm.check(
     "counting begins anew with each start",
-    `proa run -d --network none --name anew tiny sh -c 'x=$(head -c 3000000 /dev/zero | md5sum); exec sleep 1000' >/dev/null; sleep 2; first=$(value anew cpu.stat | sed -n 's/^usage_usec //p')
-proa stop -t 0 anew >/dev/null; proa start anew >/dev/null; second=$(value anew cpu.stat | sed -n 's/^usage_usec //p'); [ $second -lt $((first + first)) ] && echo anew; proa rm -f -t 0 anew >/dev/null`,
+    `proa run -d --network none --name anew tiny sh -c 'test -e /worked || { head -c 10000000 /dev/zero | md5sum; touch /worked; }; echo ready; exec sleep 1000' >/dev/null
+until_true sh -c 'proa logs anew | grep -q ready'; first=$(value anew cpu.stat | sed -n 's/^usage_usec //p')
+proa stop -t 0 anew >/dev/null; proa start anew >/dev/null
+until_true sh -c '[ $(proa logs anew | grep -c ready) = 2 ]'; second=$(value anew cpu.stat | sed -n 's/^usage_usec //p')
+[ "$second" -lt "$first" ] && echo anew || echo "$first, then $second"; proa rm -f -t 0 anew >/dev/null`,
     ({ stdout }) => expect(stdout).toBe("anew\n"),
   );
 });
