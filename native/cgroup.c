@@ -24,6 +24,16 @@
 /* Controllers that every container has: what figures are shown of, and what is limited by default. Others come when something is limited by them. */
 static const char *const usual[] = { "cpu", "io", "memory", "pids" };
 
+/* What a group of systemd's and one in a directory have in common. Return: 0. */
+static int take_common(struct cgroup *cgroup, int split, int required, int alone, json_t *conf)
+{
+	cgroup->split = split;
+	cgroup->required = required;
+	cgroup->alone = alone;
+	cgroup->conf = json_is_object(conf) ? json_incref(conf) : NULL;
+	return 0;
+}
+
 static int parse_systemd(json_t *object, struct cgroup *cgroup, struct err *err)
 {
 	const char *manager, *bus, *scope, *slice = "";
@@ -38,11 +48,7 @@ static int parse_systemd(json_t *object, struct cgroup *cgroup, struct err *err)
 	cgroup->bus_path = xstrdup(bus);
 	cgroup->name = xstrdup(scope);
 	cgroup->slice = xstrdup(slice);
-	cgroup->split = split;
-	cgroup->required = required;
-	cgroup->alone = alone;
-	cgroup->conf = json_is_object(conf) ? json_incref(conf) : NULL;
-	return 0;
+	return take_common(cgroup, split, required, alone, conf);
 }
 
 static int parse_directory(json_t *object, struct cgroup *cgroup, struct err *err)
@@ -60,11 +66,7 @@ static int parse_directory(json_t *object, struct cgroup *cgroup, struct err *er
 	cgroup->manager = CGROUP_DIRECTORY;
 	cgroup->parent = xstrdup(parent);
 	cgroup->name = xstrdup(name);
-	cgroup->split = split;
-	cgroup->required = required;
-	cgroup->alone = alone;
-	cgroup->conf = json_is_object(conf) ? json_incref(conf) : NULL;
-	return 0;
+	return take_common(cgroup, split, required, alone, conf);
 }
 
 static int parse_v1(json_t *object, struct cgroup *cgroup, struct err *err)

@@ -66,3 +66,25 @@ export const checkpointArgs = {
     description: "Name or id",
   },
 } as const;
+
+/** Arguments of docker's verbs: of which container, and where. */
+export const ofContainer = {
+  "checkpoint-dir": {
+    type: "string",
+    valueHint: "DIRECTORY",
+    value: "directory",
+    description: "Where checkpoints are",
+  },
+  container: { type: "positional", value: "container", description: "Name or id" },
+} as const;
+
+/** And of which checkpoint. */
+export const ofCheckpoint = {
+  ...ofContainer,
+  checkpoint: {
+    type: "positional",
+    valueHint: "CHECKPOINT",
+    value: "none",
+    description: "Name of the checkpoint",
+  },
+} as const;

@@ -1,4 +1,4 @@
-import { noCheckpoints } from "../no-checkpoints";
+import { noCheckpoints, ofCheckpoint } from "../no-checkpoints";
 import { defineCommand } from "../tree";
 
 export const command = defineCommand({
@@ -10,19 +10,7 @@ export const command = defineCommand({
   },
   args: {
     "leave-running": { type: "boolean", description: "Let it run on" },
-    "checkpoint-dir": {
-      type: "string",
-      valueHint: "DIRECTORY",
-      value: "directory",
-      description: "Where checkpoints are",
-    },
-    container: { type: "positional", value: "container", description: "Name or id" },
-    checkpoint: {
-      type: "positional",
-      valueHint: "CHECKPOINT",
-      value: "none",
-      description: "Name of the checkpoint",
-    },
+    ...ofCheckpoint,
   },
   run({ args }) {
     throw noCheckpoints("checkpoint", args.container);

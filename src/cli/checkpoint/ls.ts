@@ -1,4 +1,4 @@
-import { noCheckpoints } from "../no-checkpoints";
+import { noCheckpoints, ofContainer } from "../no-checkpoints";
 import { defineCommand } from "../tree";
 
 export const command = defineCommand({
@@ -8,15 +8,7 @@ export const command = defineCommand({
     exitStatuses: [{ status: "1", meaning: "Always." }],
     seeAlso: ["proa-commit(1)", "proa-export(1)"],
   },
-  args: {
-    "checkpoint-dir": {
-      type: "string",
-      valueHint: "DIRECTORY",
-      value: "directory",
-      description: "Where checkpoints are",
-    },
-    container: { type: "positional", value: "container", description: "Name or id" },
-  },
+  args: ofContainer,
   run({ args }) {
     throw noCheckpoints("checkpoint", args.container);
   },
