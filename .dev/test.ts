@@ -1,6 +1,7 @@
 /**
  * One part of the tests, for `.dev/test`: `test.ts user|root [FILE…] [OPTION…]` in the current directory, with a clean environment.
- * Everything readable goes to stderr; stdout gets one line, `PASSED FAILED SKIPPED`.
+ * Everything readable goes to stderr; stdout gets one line, `PASSED FAILED SKIPPED`, and then what failed once more, each with the
+ * end of what was printed before it.
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,6 +9,7 @@ import { join, resolve } from "node:path";
 import { debianMissing, prepareDebian, prepareVm, vmMissing, vmUnsupported } from "../test/harness";
 
 const TIMEOUT_MS = 60_000; // of one test; a machine under load is slow, a hang is longer
+const REPORTED_LINES = 40; // of what a failed test printed
 const [part = "user", ...args] = process.argv.slice(2);
 const isRoot = part === "root";
 
@@ -53,12 +55,30 @@ function engineProcesses(): Map<string, string> {
 
 /** The numbers of bun's summary, the last of each that stands in the output. */
 function readSummary(output: string): { pass: number; fail: number; skip: number } {
-  const plain = output.replaceAll(/\u001b\[[0-9;]*m/g, "");
   const last = (word: string): number => {
-    const all = [...plain.matchAll(new RegExp(`^ *(\\d+) ${word}$`, "gm"))];
+    const all = [...output.matchAll(new RegExp(`^ *(\\d+) ${word}$`, "gm"))];
     return Number(all.at(-1)?.[1] ?? 0);
   };
   return { pass: last("pass"), fail: last("fail") + last("errors?"), skip: last("skip") + last("todo") };
+}
+
+/** The tests that failed, each with its file and the last lines before it that belong to no other test. */
+function readFailures(output: string): string[] {
+  const failures: string[] = [];
+  let file = "";
+  let said: string[] = [];
+  for (const line of output.split("\n")) {
+    if (/^\d+ tests? failed:$/.test(line)) break; // bun's own list of them
+    if (/^test\/\S+\.test\.ts:$/.test(line)) file = line;
+    else if (line.startsWith("(fail) "))
+      failures.push([file, ...said.slice(-REPORTED_LINES), line].join("\n"));
+    else if (!/^\((pass|skip|todo)\) /.test(line)) {
+      said.push(line);
+      continue;
+    }
+    said = [];
+  }
+  return failures;
 }
 
 /** The test files of this part that the arguments name; all of them where they name none. */
@@ -77,8 +97,8 @@ function selectFiles(): { selected: string[]; others: string[] } {
 async function runTests(
   selected: readonly string[],
   others: readonly string[],
-): Promise<{ pass: number; fail: number; skip: number }> {
-  if (selected.length === 0) return { pass: 0, fail: 0, skip: 0 };
+): Promise<{ pass: number; fail: number; skip: number; failures: string[] }> {
+  if (selected.length === 0) return { pass: 0, fail: 0, skip: 0, failures: [] };
 
   const command = [
     process.execPath,
@@ -99,9 +119,14 @@ async function runTests(
   };
   await Promise.all([copy(child.stdout), copy(child.stderr)]);
   const exitCode = await child.exited;
-  const summary = readSummary(output);
-  if (exitCode !== 0 && summary.fail === 0) summary.fail = 1; // it died before it could count
-  return summary;
+  const plain = output.replaceAll(/\u001b\[[0-9;]*m/g, "");
+  const summary = readSummary(plain);
+  const failures = readFailures(plain);
+  if (exitCode !== 0 && summary.fail === 0) {
+    summary.fail = 1;
+    failures.push(`bun test ended with ${exitCode} before it could count`);
+  }
+  return { ...summary, failures };
 }
 
 /** Make what several tests share and is slow to make. Where it cannot be made, they skip, and say so. */
@@ -151,10 +176,9 @@ const before = engineProcesses();
 const summary = await runTests(selected, others);
 const left = await findLeft(before);
 if (left.length > 0) {
-  process.stderr.write(
-    `\nprocesses left behind by the tests:\n${left.map((text) => `  ${text}\n`).join("")}`,
-  );
+  summary.failures.push(`processes left behind by the tests:\n${left.map((text) => `  ${text}`).join("\n")}`);
   summary.fail += 1;
 }
-process.stdout.write(`${summary.pass} ${summary.fail} ${summary.skip}\n`);
-process.exit(summary.fail > 0 ? 1 : 0);
+const { pass, fail, skip, failures } = summary;
+process.stdout.write(`${pass} ${fail} ${skip}\n${failures.map((text) => `\n${text}\n`).join("")}`);
+process.exit(fail > 0 ? 1 : 0);
