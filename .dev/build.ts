@@ -59,6 +59,7 @@ function inputsDigest(): string {
     ".dev/build.ts",
     ".dev/addon.ts",
     ".dev/faces.ts",
+    ".dev/grammars.ts",
     ".dev/summaries.ts",
     ".dev/words.ts",
     ".dev/addon.mk",

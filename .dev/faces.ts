@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { grammarModule, withGrammars } from "./grammars";
 import { summariesModule } from "./summaries";
 import { wordsOf } from "./words";
 
@@ -70,6 +71,18 @@ function behindFace(
  * stands for the group, and become one chunk. (`proa run` loads 40 chunks in place of 73, and begins 1 ms earlier.)
  */
 const groups: Readonly<Record<string, readonly string[]>> = {
+  // what reads a command line
+  "group:front": [
+    "cli/broken-pipe",
+    "cli/args",
+    "cli/commands",
+    "cli/find",
+    "cli/globals",
+    "cli/io",
+    "cli/report",
+    "cli/suggest",
+    "error",
+  ],
   // what nearly every command loads
   "group:state": [
     "container/alive",
@@ -151,6 +164,8 @@ export function throughFaces(source: string): Bun.BunPlugin {
         if (path === join(source, "cli/words.ts")) return { contents: words.module, loader: "ts" };
         if (path === join(source, "cli/summaries.ts"))
           return { contents: await summariesModule(), loader: "ts" };
+        if (path === join(source, "cli/commands.ts"))
+          return { contents: await withGrammars(text), loader: "ts" };
         const contents = words
           .numbered(path, text)
           .replace(IMPORT, (statement, names, specifier) =>
@@ -161,6 +176,11 @@ export function throughFaces(source: string): Bun.BunPlugin {
       build.onResolve({ filter: /^group:/ }, ({ path }) => ({ path, namespace: "group" }));
       build.onLoad({ filter: /^group:/, namespace: "group" }, ({ path }) => ({
         contents: groupModule(source, path),
+        loader: "ts",
+      }));
+      build.onResolve({ filter: /^grammar:/ }, ({ path }) => ({ path, namespace: "grammar" }));
+      build.onLoad({ filter: /^grammar:/, namespace: "grammar" }, async ({ path }) => ({
+        contents: await grammarModule(path),
         loader: "ts",
       }));
     },

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { BrokenPipe } from "./io";
+import { BrokenPipe } from "./broken-pipe";
 
 const CLOSE_ON_EXEC = 0o2000000; // O_CLOEXEC, proc_pid_fdinfo(5)
 

@@ -176,17 +176,18 @@ function valueWhenBare({ arg }: Flag): Raw | undefined {
   return arg.type === "string" ? arg.optional : undefined;
 }
 
-const booleanWords = new Map<string, boolean>([
-  ...["1", "t", "T", "true", "TRUE", "True"].map((word) => [word, true] as const),
-  ...["0", "f", "F", "false", "FALSE", "False"].map((word) => [word, false] as const),
-]); // strconv.ParseBool
+/** As strconv.ParseBool has it. */
+function readBoolean(text: string): boolean | undefined {
+  if (/^(?:1|t|T|true|TRUE|True)$/.test(text)) return true;
+  return /^(?:0|f|F|false|FALSE|False)$/.test(text) ? false : undefined;
+}
 
 /** From the text on the command line to the flag's type. Throws `usage`. */
 function convert(flag: Flag, text: string): Raw {
   const { arg } = flag;
   switch (arg.type) {
     case "boolean": {
-      const value = booleanWords.get(text);
+      const value = readBoolean(text);
       if (value === undefined) throw invalidValue(flag, text, "not true or false");
       return value;
     }

@@ -59,15 +59,6 @@ export async function summaries(): Promise<Summary[]> {
   });
 }
 
-/** What of a definition completion looks at: arguments without their texts. */
-export type Shape = Pick<AnyCommand, "args" | "interspersed" | "parsed">;
-
-export async function shapeOf(entry: CommandEntry): Promise<Shape> {
-  const { shapes } = await import("./summaries");
-  const text = shapes.get(entry.path);
-  return text === undefined ? (await entry.load()).command : (JSON.parse(text) as Shape);
-}
-
 /** The nouns that have commands. */
 export function usedNouns(table: readonly CommandEntry[] = commands): Noun[] {
   return nouns.filter(({ name }) => table.some(({ path }) => path.startsWith(`${name} `)));

@@ -1,20 +1,11 @@
 import type { App } from "./app";
 import { type FlagIndex, indexFlags, positionalsOf } from "./args";
-import {
-  loadCommand,
-  nameBelow,
-  type Shape,
-  shapeOf,
-  shownFlags,
-  shownName,
-  summaries,
-  usedNouns,
-} from "./catalogue";
+import { loadCommand, nameBelow, shownFlags, shownName, summaries, usedNouns } from "./catalogue";
 import { commands } from "./commands";
-import { findCommand } from "./find";
-import { globalArgs } from "./globals";
+import { findCommand, grammarOf } from "./find";
+import { globalArgs, rootGlobals } from "./globals";
 import { providerOf } from "./providers";
-import type { Args, CommandEntry, FlagArg, PositionalArg, ValueKind } from "./tree";
+import type { Args, CommandEntry, FlagArg, Grammar, PositionalArg, ValueKind } from "./tree";
 import type { Candidate, CompletionRequest } from "./values/candidates";
 
 /**
@@ -104,7 +95,7 @@ function only(completion: Completion, word: string): Completion {
 type Line = { before: readonly string[]; word: string; after: readonly string[] };
 
 async function completeWord(app: App, line: Line): Promise<Completion> {
-  const root = walk(globalArgs, line.before, false);
+  const root = walk(rootGlobals, line.before, false);
   const request = {
     app,
     prefix: line.word,
@@ -115,14 +106,14 @@ async function completeWord(app: App, line: Line): Promise<Completion> {
     flags: root.flags,
   };
   if (root.pending !== undefined) return valuesOf(root.pending.value, request);
-  const attached = attachedValue(globalArgs, line.word);
+  const attached = attachedValue(rootGlobals, line.word);
   if (attached !== undefined && root.positionals.length === 0) return attachedValuesOf(attached, request);
   const { positionals } = root;
   const found = findCommand(positionals);
   if (found === undefined) return completeName(positionals, line.word, root.ended);
-  const shape = await shapeOf(found.entry);
-  if (shape.parsed === false) return nothing;
-  return completeArguments(app, found.entry, shape, {
+  const grammar = await grammarOf(found.entry);
+  if (grammar.parsed === false) return nothing;
+  return completeArguments(app, found.entry, grammar, {
     ...line,
     before: positionals.slice(found.words),
   });
@@ -131,7 +122,7 @@ async function completeWord(app: App, line: Line): Promise<Completion> {
 /** The name of a command, or an option in front of it. */
 async function completeName(before: readonly string[], word: string, ended: boolean): Promise<Completion> {
   if (before.length === 0 && word.startsWith("-") && !ended)
-    return flagNames({ ...globalArgs, ...rootFlags }, word);
+    return flagNames({ ...rootGlobals, ...rootFlags }, word);
   return { candidates: await names(before), directive: directives.noFiles };
 }
 
@@ -164,7 +155,7 @@ function topLevelName(name: string): string | undefined {
 async function completeArguments(
   app: App,
   entry: CommandEntry,
-  { args: own, interspersed = true }: Shape,
+  { args: own, interspersed = true }: Grammar,
   { before, word, after }: Line,
 ): Promise<Completion> {
   const args = { ...globalArgs, ...own } as Args;

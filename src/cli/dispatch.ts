@@ -1,12 +1,12 @@
 import { tracing } from "../error";
-import { indexFlags, readArgs, readFlags, usageError } from "./args";
+import { indexFlags, type Readable, readArgs, readFlags, usageError } from "./args";
 import { commands, nouns } from "./commands";
-import { type Found, findCommand, program } from "./find";
+import { type Found, findCommand, grammarOf, program } from "./find";
 import { type Globals, globalArgs, globalsOf, rootGlobals } from "./globals";
 import type { Io } from "./io";
 import { reportError } from "./report";
 import { didYouMean } from "./suggest";
-import type { AnyCommand, Args, Values } from "./tree";
+import type { Args, CommandEntry, Values } from "./tree";
 
 type GlobalValues = Values<typeof globalArgs>;
 
@@ -49,20 +49,21 @@ async function dispatch(argv: readonly string[], io: Io, context: Context): Prom
     return 0;
   }
   if (asked.kind === "help") return printHelp(asked.topic, io);
-  const { command } = await asked.found.entry.load();
-  if (command.parsed === false) {
-    const [key = "rest"] = Object.keys(command.args); // its only argument: all the words
-    return call(command, { [key]: asked.rest }, new Set(), io, before.globals, asked.typed);
+  const { entry } = asked.found;
+  const grammar = await grammarOf(entry);
+  if (grammar.parsed === false) {
+    const [key = "rest"] = Object.keys(grammar.args); // its only argument: all the words
+    return call(entry, { [key]: asked.rest }, new Set(), io, before.globals, asked.typed);
   }
-  const reading = readArgs(command as AnyCommand, asked.rest, asked.typed, globalArgs);
+  const reading = readArgs(grammar as Readable<Args>, asked.rest, asked.typed, globalArgs);
   heed(reading.behind, io, context);
-  if (reading.help) return printHelp(asked.found.entry.path.split(" "), io, asked.typed);
+  if (reading.help) return printHelp(entry.path.split(" "), io, asked.typed);
   const globals = { ...before.globals, ...reading.behind };
-  return call(command, reading.args, reading.given, io, globals, asked.typed);
+  return call(entry, reading.args, reading.given, io, globals, asked.typed);
 }
 
 async function call(
-  command: AnyCommand,
+  entry: CommandEntry,
   args: Record<string, unknown>,
   given: ReadonlySet<string>,
   io: Io,
@@ -70,6 +71,7 @@ async function call(
   typed: string,
 ): Promise<number> {
   const { createApp } = await import("./app"); // opens the way to the engine: not for help, not for a usage error
+  const { command } = await entry.load();
   tracing.command = typed;
   const complete = withDefaults(globals);
   const app = createApp(io, complete);

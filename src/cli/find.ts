@@ -1,5 +1,5 @@
 import { commands } from "./commands";
-import type { CommandEntry } from "./tree";
+import type { CommandEntry, Grammar } from "./tree";
 
 /** The program's name in usage lines and messages. */
 export const program = "proa";
@@ -18,4 +18,9 @@ export function findCommand(
     if (entry !== undefined) return { entry, words: count };
   }
   return undefined;
+}
+
+/** How the words behind a command are read. */
+export async function grammarOf(entry: CommandEntry): Promise<Grammar> {
+  return entry.grammar === undefined ? (await entry.load()).command : entry.grammar();
 }

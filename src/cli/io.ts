@@ -1,4 +1,4 @@
-import { fstatSync, writeSync } from "node:fs";
+import { BrokenPipe } from "./broken-pipe";
 
 /**
  * The streams of a command. Writing is synchronous and complete: what was written is with the kernel when `write` returns,
@@ -6,14 +6,6 @@ import { fstatSync, writeSync } from "node:fs";
  * in a compiled executable, `node:tty` 6, `process.getBuiltinModule` 2.5. `Bun.write(Bun.stdout)` is not used either: appending to a
  * file (`>>`) it writes at the wrong offset.
  */
-
-/** Downstream closed its end of the pipe. Nobody reads what is written any more: a quiet end, no failure. */
-export class BrokenPipe extends Error {
-  override name = "BrokenPipe";
-  constructor() {
-    super("broken pipe");
-  }
-}
 
 export type OutStream = {
   readonly isTTY: boolean;
@@ -44,46 +36,19 @@ export type Io = {
   readonly env: Env;
 };
 
-/** Whether a descriptor is a terminal, without `node:tty` (6 ms) where its device number tells. */
-export function isTerminal(fd: number): boolean {
-  let device: number;
-  try {
-    const stat = fstatSync(fd);
-    if (!stat.isCharacterDevice()) return false;
-    device = stat.rdev;
-  } catch {
-    return false; // closed
-  }
-  const major = (device >>> 8) & 0xfff; // the low 20 bits of a Linux dev_t
-  if (major === 1) return false; // /dev/null, /dev/zero …
-  if (major === 4 || major === 5 || (major >= 136 && major <= 143)) return true; // tty, console, Unix98 ptys
-  return (require("node:tty") as typeof import("node:tty")).isatty(fd);
-}
-
-function writeAll(fd: number, data: string | Uint8Array): void {
-  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
-  let at = 0;
-  while (at < bytes.length) {
-    try {
-      at += writeSync(fd, bytes, at);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === "EPIPE") throw new BrokenPipe();
-      if (code === "EINTR") continue;
-      if (code !== "EAGAIN") throw error;
-      Bun.sleepSync(1); // somebody made the pipe non-blocking; there is no poll(2) here
-    }
-  }
+/** What speaks to the kernel, loaded when it is first asked. */
+function descriptors() {
+  return require("./_descriptors") as typeof import("./_descriptors");
 }
 
 /** @param lossy nobody reading is no reason to stop: what is written then is dropped */
 function outStream(fd: number, env: Env, lossy = false): OutStream {
   let terminal: boolean | undefined;
   const isTTY = () => {
-    terminal ??= isTerminal(fd);
+    terminal ??= descriptors().isTerminal(fd);
     return terminal;
   };
-  const size = () => (isTTY() ? terminalSize(fd, env) : undefined);
+  const size = () => (isTTY() ? descriptors().terminalSize(fd, env) : undefined);
   return {
     get isTTY() {
       return isTTY();
@@ -95,34 +60,18 @@ function outStream(fd: number, env: Env, lossy = false): OutStream {
       return size()?.rows;
     },
     write(data) {
+      // Bun has this loaded, and it writes lines in the same way: a message alone needs no more
+      if (fd === 2 && typeof data === "string" && data.endsWith("\n")) {
+        console.error(data.slice(0, -1));
+        return;
+      }
       try {
-        writeAll(fd, data);
+        descriptors().writeAll(fd, data);
       } catch (error) {
         if (!(lossy && error instanceof BrokenPipe)) throw error;
       }
     },
   };
-}
-
-type Size = { columns: number; rows: number };
-
-/** The size of the terminal at `fd`, asked anew each time so that a resize needs no signal. */
-function terminalSize(fd: number, env: Env): Size {
-  const asked = new Uint16Array(4); // struct winsize: rows, columns, and pixels
-  ioctl(fd, 0x5413, asked); // TIOCGWINSZ
-  const [rows = 0, columns = 0] = asked;
-  return { columns: columns || Number(env.COLUMNS) || 80, rows: rows || Number(env.LINES) || 24 };
-}
-
-let ioctlFunction: ((fd: number, request: number, argument: Uint16Array) => number) | undefined;
-
-function ioctl(fd: number, request: number, argument: Uint16Array): number {
-  if (ioctlFunction === undefined) {
-    const ffi = require("bun:ffi") as typeof import("bun:ffi");
-    const { symbols } = ffi.dlopen("libc.so.6", { ioctl: { args: ["int", "u64", "ptr"], returns: "int" } });
-    ioctlFunction = symbols.ioctl as unknown as NonNullable<typeof ioctlFunction>;
-  }
-  return ioctlFunction(fd, request, argument);
 }
 
 /** The streams of this process. */
@@ -133,7 +82,7 @@ export function processIo(): Io {
     stdin: {
       fd: 0,
       get isTTY() {
-        stdinTerminal ??= isTerminal(0);
+        stdinTerminal ??= descriptors().isTerminal(0);
         return stdinTerminal;
       },
     },

@@ -1,5 +1,6 @@
 import { EngineError, reasonOf, tracing } from "../error";
-import { BrokenPipe, type Io } from "./io";
+import { BrokenPipe } from "./broken-pipe";
+import type { Io } from "./io";
 
 export type ReportMore = {
   /** The command as it can be typed: "proa run"; named behind usage errors. */

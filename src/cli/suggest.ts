@@ -24,16 +24,38 @@ export function editDistance(a: string, b: string, limit = Number.POSITIVE_INFIN
   return last[b.length] ?? 0;
 }
 
+/** The letters of a word as bits; some share one. */
+function lettersOf(word: string): number {
+  let letters = 0;
+  for (let at = 0; at < word.length; at++) letters |= 1 << (word.charCodeAt(at) & 31);
+  return letters;
+}
+
+/** Whether more letters stand in one word alone than `limit` steps can bring in line: a step puts one in and takes one out at most. */
+function areFar(letters: number, others: number, limit: number): boolean {
+  let missing = letters & ~others;
+  let further = others & ~letters;
+  let steps = 0;
+  while (missing !== 0 || further !== 0) {
+    missing &= missing - 1;
+    further &= further - 1;
+    steps++;
+  }
+  return steps > limit;
+}
+
 /**
  * The names that were probably meant, nearest first, at most three; empty when none is near. A name that begins with what
  * was typed counts as near.
  */
 export function suggest(typed: string, names: Iterable<string>): string[] {
   const limit = Math.max(1, Math.min(3, Math.floor(typed.length / 3)));
+  const letters = lettersOf(typed);
   const near: { name: string; distance: number }[] = [];
   for (const name of names) {
-    const distance = editDistance(typed, name, limit);
     const begins = typed.length >= 3 && name.startsWith(typed);
+    if (!begins && areFar(letters, lettersOf(name), limit)) continue; // of the most, without counting their steps
+    const distance = editDistance(typed, name, limit);
     if (distance <= limit) near.push({ name, distance });
     else if (begins) near.push({ name, distance: limit + 1 });
   }

@@ -218,6 +218,9 @@ export function defineCommand<const A extends Args>(definition: CommandDef<A>): 
   return define(definition as unknown as CittyCommandDef) as unknown as CommandDef<A>;
 }
 
+/** What reads a command line, or completes it, needs of a definition: the arguments without their texts. */
+export type Grammar = Pick<AnyCommand, "args" | "interspersed" | "parsed">;
+
 /** A line of the command table: where a command hangs and where its definition is. */
 export type CommandEntry = {
   /** The full path, "container run". */
@@ -225,6 +228,8 @@ export type CommandEntry = {
   /** Other full paths: "run". The first top-level one is the name shown in help. */
   readonly aliases: readonly string[];
   readonly load: () => Promise<{ command: AnyCommand }>;
+  /** The definition's grammar apart from it, so that what cannot be read loads no more than that. The build writes this (`.dev/grammars.ts`). */
+  readonly grammar?: () => Promise<Grammar>;
 };
 
 /** A noun: what `proa container` is about. */

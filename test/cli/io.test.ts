@@ -3,12 +3,13 @@ import { join } from "node:path";
 
 /** Programs of a few lines on the real streams, in a process of their own. */
 const io = join(import.meta.dir, "../../src/cli/io");
+const brokenPipe = join(import.meta.dir, "../../src/cli/broken-pipe");
 
 function script(body: string): string[] {
   return [
     process.execPath,
     "-e",
-    `import { processIo, BrokenPipe } from ${JSON.stringify(io)}; const io = processIo(); ${body}`,
+    `import { processIo } from ${JSON.stringify(io)}; import { BrokenPipe } from ${JSON.stringify(brokenPipe)}; const io = processIo(); ${body}`,
   ];
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { BrokenPipe, testIo } from "../../src/cli/io";
+import { BrokenPipe } from "../../src/cli/broken-pipe";
+import { testIo } from "../../src/cli/io";
 import { forEachTarget, reportError } from "../../src/cli/report";
 import { EngineError } from "../../src/error";
 

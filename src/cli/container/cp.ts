@@ -2,7 +2,7 @@ import { copyFiles, findContainer, type Place, textOfPlace } from "../../contain
 import { EngineError } from "../../error";
 import { isBrokenPipe } from "../../helper";
 import type { App } from "../app";
-import { BrokenPipe } from "../io";
+import { BrokenPipe } from "../broken-pipe";
 import { humanSize } from "../output";
 import { defineCommand } from "../tree";
 

@@ -1,7 +1,7 @@
 import { exportContainer, findContainer } from "../../container";
 import { EngineError } from "../../error";
 import { isBrokenPipe } from "../../helper";
-import { BrokenPipe } from "../io";
+import { BrokenPipe } from "../broken-pipe";
 import { defineCommand } from "../tree";
 
 export const command = defineCommand({

@@ -1,7 +1,7 @@
 import { closeSync, lstatSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { EngineError } from "../../error";
-import { BrokenPipe } from "../io";
+import { BrokenPipe } from "../broken-pipe";
 
 /** A file appears whole or stays as it was; what is no plain file (a pipe, a device) is written to as it is. */
 export async function toFile(

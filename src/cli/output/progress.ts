@@ -1,4 +1,5 @@
-import { BrokenPipe, type Env, type OutStream } from "../io";
+import { BrokenPipe } from "../broken-pipe";
+import type { Env, OutStream } from "../io";
 import type { ProgressMode } from "./progress-modes";
 import { imageSize } from "./size";
 import { displayWidth, truncateToWidth } from "./table";

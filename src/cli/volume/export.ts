@@ -2,7 +2,7 @@ import { closeSync, openSync, renameSync, rmSync } from "node:fs";
 import { EngineError } from "../../error";
 import { isBrokenPipe } from "../../helper";
 import { exportVolume, findVolume } from "../../volume";
-import { BrokenPipe } from "../io";
+import { BrokenPipe } from "../broken-pipe";
 import { defineCommand } from "../tree";
 
 export const command = defineCommand({
