@@ -52,7 +52,17 @@ describe.skipIf(missing !== null)("wait", () => {
   test("--condition removed waits for the removal, and prints the last status", async () => {
     await detach(place, "job", exits(5));
     await engine.ok(["wait", "job"]);
-    const waiting = engine.start(["wait", "--condition=removed", "--interval", "10", "job"]);
+    const waiting = engine.start([
+      "--log-level=trace",
+      "wait",
+      "--condition=removed",
+      "--interval",
+      "10",
+      "job",
+    ]);
+    for await (const told of waiting.stderr) {
+      if (new TextDecoder().decode(told).includes("SELECT")) break; // it has seen the container
+    }
     const early = await Promise.race([waiting.exited, engine.ok(["ps", "-aq"])]);
     expect(typeof early).toBe("string");
     await engine.ok(["rm", "job"]);
