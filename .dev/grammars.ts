@@ -4,7 +4,7 @@
  */
 import type { Arg } from "../src/cli/tree";
 
-const ENTRY = /path: ("[^"]+"),([^}]*?load: \(\) => import\("[^"]+"\))/g;
+const ENTRY = /\{\s*path: ("[^"]+"),\s*aliases: (\[[^\]]*\]),\s*load: \(\) => (import\("[^"]+"\)),?\s*\}/g;
 const MODULE_BYTES = 8000; // of a module; run's alone are more
 
 /** An argument without its texts. */
@@ -34,14 +34,32 @@ async function readGrammars(): Promise<ReadonlyMap<string, string>[]> {
 
 let grammars: ReturnType<typeof readGrammars> | undefined;
 
-/** `src/cli/commands.ts` with the way to its grammar beside each definition. */
+/**
+ * `src/cli/commands.ts` with the way to its grammar beside each definition. What leads to them are two switches in place of 350 functions, which every start would
+ * make.
+ */
 export async function withGrammars(source: string): Promise<string> {
   grammars ??= readGrammars();
   const modules = await grammars;
-  return source.replace(ENTRY, (_, path: string, rest: string) => {
+  const definitions: string[] = [];
+  const texts: string[] = [];
+  const table = source.replace(ENTRY, (_, path: string, aliases: string, load: string) => {
     const number = modules.findIndex((each) => each.has(JSON.parse(path)));
-    return `path: ${path},${rest}, grammar: () => import("grammar:${number}").then((all) => all.grammarOf(${path}))`;
+    definitions.push(`case ${path}: return ${load};`);
+    texts.push(`case ${path}: return import("grammar:${number}");`);
+    return `new Entry(${path}, ${aliases})`;
   });
+  const known = modules.reduce((sum, each) => sum + each.size, 0);
+  if (definitions.length !== known)
+    throw new Error(`commands.ts: ${known} commands, ${definitions.length} read`);
+  return `class Entry {
+  constructor(path, aliases) { this.path = path; this.aliases = aliases; }
+  load() { return definitionAt(this.path); }
+  async grammar() { return (await grammarsAt(this.path)).grammarOf(this.path); }
+}
+function definitionAt(path) { switch (path) { ${definitions.join(" ")} } }
+function grammarsAt(path) { switch (path) { ${texts.join(" ")} } }
+${table}`;
 }
 
 /** @param name `grammar:` and its number */

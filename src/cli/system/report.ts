@@ -1,3 +1,4 @@
+import { EngineError } from "../../error";
 import { defineCommand } from "../tree";
 
 export const command = defineCommand({
@@ -34,7 +35,6 @@ export const command = defineCommand({
       return;
     }
     const { writeFileSync } = await import("node:fs");
-    const { EngineError } = await import("../../error");
     try {
       writeFileSync(args.output, text, { mode: 0o600 });
     } catch (error) {
