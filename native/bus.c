@@ -38,6 +38,7 @@ struct bus {
 	int fd;
 	uint32_t serial;              /* of the last message of ours */
 	uint32_t scope_serial;        /* of the one that has asked for a scope */
+	int patience_ms;
 	int64_t until_ms;
 	int heeded;                   /* or -1 */
 	int (*interruption)(int fd);
@@ -167,7 +168,7 @@ static int broken(const struct bus *bus, const char *why, struct err *err)
 
 static int late(const struct bus *bus, struct err *err)
 {
-	return err_setf(err, ETIMEDOUT, BUS_STEP, bus->path, "no answer in %d s", BUS_PATIENCE_MS / 1000);
+	return err_setf(err, ETIMEDOUT, BUS_STEP, bus->path, "no answer in %d s", bus->patience_ms / 1000);
 }
 
 /* What the client says. Return: 0 to go on, or -EINTR with ERR. */
@@ -294,7 +295,7 @@ static void greet(struct bus *bus)
 	put_call(bus, NO_REPLY, DBUS, "/org/freedesktop/DBus", DBUS, "AddMatch", "s", match);
 }
 
-int bus_open(const char *path, struct bus **out, struct err *err)
+int bus_open(const char *path, int patience_ms, struct bus **out, struct err *err)
 {
 	struct bus *bus;
 	int r;
@@ -306,7 +307,8 @@ int bus_open(const char *path, struct bus **out, struct err *err)
 	if (bus == MAP_FAILED)
 		return err_set(err, errno, BUS_STEP, path);
 	strcpy(bus->path, path);
-	bus->until_ms = monotonic_ms() + BUS_PATIENCE_MS;
+	bus->patience_ms = patience_ms;
+	bus->until_ms = monotonic_ms() + patience_ms;
 	bus->heeded = -1;
 	bus->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	r = bus->fd < 0 ? -errno : connect_once(bus);

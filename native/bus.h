@@ -17,12 +17,12 @@
 
 #define BUS_STEP "ask systemd"
 #define BUS_MESSAGE_BYTES (64 << 10)
-#define BUS_PATIENCE_MS 10000 /* for all answers of a connection; a manager that boots a hundred scopes at once takes some seconds */
+#define BUS_PATIENCE_MS 25000 /* for all answers of a connection, where nothing else is said: as D-Bus libraries have it */
 
 struct bus;
 
-/* Connect to the socket at PATH and begin to talk. Nothing is waited for: where the other side has its hands full, that is done with the first request. Return: 0 with *OUT owned, or -errno with ERR. */
-int bus_open(const char *path, struct bus **out, struct err *err);
+/* Connect to the socket at PATH and begin to talk; all of it may take PATIENCE_MS. Nothing is waited for: where the other side has its hands full, that is done with the first request. Return: 0 with *OUT owned, or -errno with ERR. */
+int bus_open(const char *path, int patience_ms, struct bus **out, struct err *err);
 void bus_close(struct bus *bus);
 
 /*
@@ -43,8 +43,8 @@ struct bus_scope {
 /* Ask for SCOPE, delegated, gone when it is empty, without limits of its own. Return: 0 when it is sent, or -errno with ERR. */
 int bus_start_scope(struct bus *bus, const struct bus_scope *scope, struct err *err);
 
-/* Wait until the scope NAME that was asked for is there. Return: 0, or -errno with ERR: -EEXIST where the name is in use, -ETIMEDOUT: it may still come to be. Nothing is done about
- * that: to have it stopped would be the end of the processes in it, and it is gone with them. */
+/* Wait until the scope NAME that was asked for is there. Return: 0, or -errno with ERR: -EEXIST where the name is in use, -ETIMEDOUT: it may still come to be. Nothing is
+ * done here about that: to have it stopped would be the end of the processes in it (cgroup_unsure()). */
 int bus_await_scope(struct bus *bus, const char *name, struct err *err);
 
 /* Have PID moved to SUBGROUP ("/x") of UNIT, and wait for it. Return: 0, or -errno with ERR. */

@@ -37,14 +37,17 @@ static int take_common(struct cgroup *cgroup, int split, int required, int alone
 static int parse_systemd(json_t *object, struct cgroup *cgroup, struct err *err)
 {
 	const char *manager, *bus, *scope, *slice = "";
-	int split = 0, required = 0, alone = 0;
+	int split = 0, required = 0, alone = 0, patience = BUS_PATIENCE_MS;
 	json_t *conf = NULL;
-	int r = request_unpack(object, err, "cgroup", "{s:s,s:s,s:s,s?s,s?b,s?o,s?b,s?b!}", "manager", &manager, "bus", &bus, "scope", &scope,
-			       "slice", &slice, "split", &split, "conf", &conf, "required", &required, "alone", &alone);
+	int r = request_unpack(object, err, "cgroup", "{s:s,s:s,s:s,s?s,s?i,s?b,s?o,s?b,s?b!}", "manager", &manager, "bus", &bus, "scope", &scope,
+			       "slice", &slice, "patienceMs", &patience, "split", &split, "conf", &conf, "required", &required, "alone", &alone);
 
 	if (r < 0)
 		return r;
 	cgroup->manager = split ? CGROUP_DIRECTORY : CGROUP_SYSTEMD;
+	if (patience < 1)
+		return err_setf(err, 0, "read request", "cgroup", "patienceMs is out of range");
+	cgroup->patience_ms = patience;
 	cgroup->bus_path = xstrdup(bus);
 	cgroup->name = xstrdup(scope);
 	cgroup->slice = xstrdup(slice);
@@ -196,8 +199,12 @@ void cgroup_begin(struct cgroup *cgroup, int control)
 {
 	if (!cgroup)
 		return;
+	if (cgroup->unsure) { /* once more, because of that: without asking again */
+		cgroup->unsure = false;
+		return;
+	}
 	cgroup->failed = (struct err){ 0 };
-	if (needs_systemd(cgroup) && bus_open(cgroup->bus_path, &cgroup->bus, &cgroup->failed) == 0 && control >= 0)
+	if (needs_systemd(cgroup) && bus_open(cgroup->bus_path, cgroup->patience_ms, &cgroup->bus, &cgroup->failed) == 0 && control >= 0)
 		bus_heed(cgroup->bus, control, netclient_interruption);
 }
 
@@ -260,6 +267,8 @@ static int await_systemd(struct cgroup *cgroup, pid_t pid, struct err *err)
 		else
 			r = bus_await_scope(cgroup->bus, cgroup->name, err);
 	}
+	/* No answer at all: what was asked may still be done. */
+	cgroup->unsure = r == -ETIMEDOUT || r == -ECONNRESET || r == -EPROTO;
 	if (r < 0)
 		return r;
 	free(cgroup->top);
@@ -549,7 +558,10 @@ int cgroup_enter(struct cgroup *cgroup, pid_t pid, json_t *resources, struct err
 	r = cgroup->manager == CGROUP_V1 ? make_v1(cgroup, pid, strict, &facts) : make_v2(cgroup, pid, &facts);
 	bus_close(cgroup->bus);
 	cgroup->bus = NULL;
-	if (r == -EINTR || (r < 0 && strict)) {
+	cgroup->unsure = cgroup->unsure && r < 0 && !strict;
+	if (cgroup->unsure)
+		cgroup->failed = facts;
+	if (r == -EINTR || (r < 0 && strict) || cgroup->unsure) {
 		if (err)
 			*err = facts;
 		return r;
@@ -573,6 +585,14 @@ int cgroup_enter(struct cgroup *cgroup, pid_t pid, json_t *resources, struct err
 		r = limits_write(&limits, cgroup->updates, err);
 	describe(cgroup);
 	return r;
+}
+
+bool cgroup_unsure(const struct cgroup *cgroup, bool *with_us)
+{
+	if (!cgroup || !cgroup->unsure)
+		return false;
+	*with_us = !cgroup->alone;
+	return true;
 }
 
 ino_t cgroup_mark(const struct cgroup *cgroup)

@@ -28,6 +28,7 @@
 #include "err.h"
 #include "journal.h"
 #include "relay.h"
+#include "request.h"
 
 struct cgroup;
 
@@ -50,8 +51,20 @@ void cgroup_ask(struct cgroup *cgroup, pid_t pid);
  */
 int cgroup_enter(struct cgroup *cgroup, pid_t pid, json_t *resources, struct err *err);
 
+/*
+ * Whether the last cgroup_enter() has failed because the manager did not answer. What it was asked for it may still do one day, to the processes that it was told of, and nobody would
+ * know: they have to go, and the life is begun again with others, without a group. WITH_US: the calling process is one of them.
+ */
+bool cgroup_unsure(const struct cgroup *cgroup, bool *with_us);
+
 /* The inode of the group of version 2 that this life has; 0: none. */
 ino_t cgroup_mark(const struct cgroup *cgroup);
+
+/*
+ * Let the root of a container with MAPS divide the group of version 2 that this life has, where the caller, who owns it, is nobody in MAPS: only the root of OWNERS, MAPPINGS in which both are
+ * somebody, can give it away. What fails leaves it as it is.
+ */
+void cgroup_give(const struct cgroup *cgroup, json_t *owners, const struct id_maps *maps);
 
 /* Facts of what the last cgroup_enter() has done without, as a JSON array; NULL: nothing. Owned. */
 char *cgroup_warnings(struct cgroup *cgroup);
@@ -90,7 +103,7 @@ struct cgroup_place {
 bool cgroup_find(int run_dir_fd, struct cgroup_place *out);
 void cgroup_place_free(struct cgroup_place *place);
 
-/* Move PID in, by the manager where we may not. FIRST is the container's first process, with which it goes where the group has others below it. Return: 0, or -errno with ERR. */
-int cgroup_join(const struct cgroup_place *place, pid_t pid, pid_t first, struct err *err);
+/* Move PID in, by the manager where we may not. FIRST is the container's first process, FIRST_FD its pidfd; PID goes with it where the group has others below it. Return: 0, or -errno with ERR. */
+int cgroup_join(const struct cgroup_place *place, pid_t pid, pid_t first, int first_fd, struct err *err);
 
 #endif

@@ -16,6 +16,7 @@ struct cgroup {
 	bool lives;                    /* from cgroup_enter() to cgroup_end() */
 	bool alone;                    /* the supervisor stays where it is */
 	char *id;
+	int patience_ms;               /* with it */
 	char *bus_path, *name, *slice; /* of systemd: NAME is the scope's */
 	char *plan_name;               /* NAME as it was asked for, once it had to be another */
 	unsigned renamed;              /* how often */
@@ -25,6 +26,7 @@ struct cgroup {
 	json_t *updates;               /* resources as they were changed, or NULL */
 	struct bus *bus;               /* while it is asked */
 	struct err failed;             /* why there is no bus; in a life that has lost its group: why */
+	bool unsure;                   /* the manager was asked and has not answered */
 	bool had, lost;                /* a life before had a group; this one has lost it */
 	char *origin;                  /* where we came from, below the mount */
 	char *top;                     /* SCOPE, when it is there */

@@ -39,7 +39,9 @@ struct launch {
 	ino_t mark;                 /* of the process's mount namespace */
 	struct fuse fuse;
 	struct lazy_files lazy;     /* for layers on their way */
+	int keeper;                 /* of who fetches them, or -1 */
 	struct container_network *network; /* or NULL */
+	json_t *group_owners;       /* of the request */
 	struct cgroup *cgroup;      /* that the stage is to be in before it hears GO, or NULL */
 	ino_t group;                /* its inode, when it is in there */
 	int netns;                  /* the container's, until its netlink socket has come, too */
@@ -218,6 +220,8 @@ static int enter_cgroup(struct launch *launch, struct err *err)
 	r = cgroup_enter(cgroup, launch->pid, json_object_get(json_object_get(launch->bundle->config, "linux"), "resources"), err);
 	if (r == 0 && cgroup)
 		launch->group = cgroup_mark(cgroup);
+	if (r == 0 && cgroup && launch->group_owners)
+		cgroup_give(cgroup, launch->group_owners, &launch->bundle->maps);
 	return r;
 }
 
@@ -267,7 +271,7 @@ static int launch_finish(struct launch *launch, const struct bundle *maps, const
 			launch->console = fd;
 			break;
 		case STAGE_FUSE:
-			r = rootfs->driver == ROOTFS_OVERLAY ? lazyfs_start(rootfs, &launch->lazy, launch->pid, fd, &launch->fuse.pid, err)
+			r = rootfs->driver == ROOTFS_OVERLAY ? lazyfs_start(rootfs, &launch->lazy, launch->pid, fd, launch->keeper, &launch->fuse.pid, err)
 							     : fuse_start(&launch->fuse, rootfs, launch->pid, fd, err);
 			close(fd);
 			break;
@@ -314,7 +318,7 @@ static struct launch launch_init(const struct bundle *bundle, const char *seccom
 {
 	return (struct launch){
 		.bundle = bundle, .join_user = -1, .request = -1, .socket = -1, .stage_socket = -1, .pidfd = -1, .console = -1, .fuse = FUSE_NONE,
-		.netns = -1, .lazy = LAZY_NO_FILES,
+		.netns = -1, .lazy = LAZY_NO_FILES, .keeper = -1,
 		.cache = seccomp_cache ? seccomp_open_cache(seccomp_cache) : -1,
 	};
 }
@@ -360,6 +364,8 @@ int container_start(const struct container_request *request, struct container *o
 	launch.network = request->network;
 	launch.foreign = request->runtime != NULL;
 	launch.preserved = request->preserved;
+	launch.keeper = request->keeper;
+	launch.group_owners = request->group_owners;
 	/* With namespaces to be joined first, the stage does that, and forks. */
 	direct = namespaces.n_paths == 0 || request->runtime;
 	waits_for_maps = direct && (namespaces.fresh & CLONE_NEWUSER);
@@ -433,7 +439,7 @@ int container_join(const struct join_request *request, pid_t *pid, int *pidfd, i
 	if (r == 0)
 		r = launch_start(&launch, 0, terminal ? NULL : request->stdio, kept, err);
 	if (r == 0 && grouped) {
-		r = cgroup_join(&place, launch.pid, request->pid, err);
+		r = cgroup_join(&place, launch.pid, request->pid, request->pidfd, err);
 		if (r == 0)
 			send_go(&launch);
 	}

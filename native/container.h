@@ -36,7 +36,9 @@ struct container_request {
 	bool init;                 /* an init is to be its first process (initial.h) */
 	const char *init_path;     /* NULL: ours */
 	const struct preserved *preserved; /* descriptors of ours that the process gets */
+	json_t *group_owners;      /* MAPPINGS in which the group is given to the container's root, who may divide it; NULL: that is the stage's to do, or nobody's */
 	struct cgroup *cgroup;     /* NULL: it stays in the control group that we are in */
+	int keeper;                /* fetcher.h; -1: nobody has layers fetched that are on their way */
 	struct container_network *network; /* NULL: it stays as it was made, with loopback only */
 	int stdio[3];              /* the process's 0, 1, 2; ignored with a terminal */
 };

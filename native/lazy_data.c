@@ -54,7 +54,7 @@ int lazy_data_open(struct lazy_data *data, const struct lazy_index *index, struc
 	void *map;
 
 	*data = (struct lazy_data){ .index = index, .socket_path = socket_path, .layers_fd = -1, .data_fd = steal_fd(&files->data),
-				    .socket = -1, .alone_ms = monotonic_ms() };
+				    .socket = -1, .keeper = -1 };
 	for (size_t i = 0; i < LAZY_FILES; i++)
 		data->files[i].fd = -1;
 	data->layers_fd = open(layers, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -146,8 +146,6 @@ static void drop(struct lazy_data *data)
 {
 	close_fd(&data->socket);
 	data->n_partial = 0;
-	if (data->alone_ms == 0)
-		data->alone_ms = monotonic_ms();
 	memset(data->asked, 0, (size_t)data->index->n_chunks / 8 + 1);
 }
 
@@ -170,6 +168,13 @@ bool lazy_data_connect(struct lazy_data *data)
 	if (fd >= 0)
 		data->alone_ms = 0;
 	return fd >= 0;
+}
+
+void lazy_data_wake(const struct lazy_data *data)
+{
+	/* A pipe that is full says enough; a keeper that is gone cannot be helped. */
+	if (data->keeper >= 0 && write(data->keeper, "", 1) < 0)
+		return;
 }
 
 static void ask(struct lazy_data *data, uint32_t chunk)

@@ -25,7 +25,8 @@ struct lazy_data {
 	unsigned char *asked;        /* a bit for each chunk: it was asked for, of the one at the other end now */
 	int socket;                  /* -1: nobody is there */
 	int64_t tried_ms;            /* when a connection was tried last */
-	int64_t alone_ms;            /* since when nobody is there; 0: somebody is */
+	int64_t alone_ms;            /* since when nobody was found who was looked for; 0: somebody is there, or nobody was looked for */
+	int keeper;                  /* who has one started where nobody is there: fetcher.h; -1: nobody */
 	struct { uint32_t node; int fd; } files[LAZY_FILES];
 	unsigned int next_file;
 	unsigned char partial[8];    /* of an answer */
@@ -44,7 +45,7 @@ int lazy_files_open(struct lazy_files *files, const char *directory, struct err 
 
 void lazy_files_close(struct lazy_files *files);
 
-/* Take data and there of FILES, and the layers of LAYERS. Return: 0, or -errno with ERR. */
+/* Take data and there of FILES, and the layers of LAYERS; the keeper is set by the caller. Return: 0, or -errno with ERR. */
 int lazy_data_open(struct lazy_data *data, const struct lazy_index *index, struct lazy_files *files, const char *layers,
 	const char *socket_path, struct err *err);
 
@@ -59,5 +60,8 @@ int lazy_data_answer(struct lazy_data *data, uint32_t *chunk, int *code);
 
 /* Find the one who fetches, again. Return: whether somebody is there. */
 bool lazy_data_connect(struct lazy_data *data);
+
+/* There is need of one, and nobody is there: let the keeper know, as often as one likes. SIGPIPE must be ignored. */
+void lazy_data_wake(const struct lazy_data *data);
 
 #endif

@@ -87,19 +87,20 @@ int lazyfs_mount(struct rootfs *rootfs, const struct rootfs_place *place, int *m
 /* All that the child keeps: DEVICE, and what DATA has open; not the run directory's lock, nor clients. Return: 0 or -errno. */
 static int close_others(const struct lazy_data *data, int device)
 {
-	int kept[] = { device, data->layers_fd, data->data_fd };
+	int kept[] = { device, data->layers_fd, data->data_fd, data->keeper };
+	const size_t n = data->keeper < 0 ? 3 : 4;
 
-	for (size_t i = 0; i < 3; i++) /* sorted */
-		for (size_t j = i + 1; j < 3; j++)
+	for (size_t i = 0; i < n; i++) /* sorted */
+		for (size_t j = i + 1; j < n; j++)
 			if (kept[j] < kept[i]) {
 				int other = kept[i];
 				kept[i] = kept[j];
 				kept[j] = other;
 			}
-	for (size_t i = 0, from = 0; i <= 3; i++) {
-		unsigned int to = i < 3 ? (unsigned int)kept[i] : ~0U;
+	for (size_t i = 0, from = 0; i <= n; i++) {
+		unsigned int to = i < n ? (unsigned int)kept[i] : ~0U;
 
-		if (to > from && syscall(SYS_close_range, (unsigned int)from, i < 3 ? to - 1 : to, 0) < 0)
+		if (to > from && syscall(SYS_close_range, (unsigned int)from, i < n ? to - 1 : to, 0) < 0)
 			return -errno;
 		from = (size_t)to + 1;
 	}
@@ -122,6 +123,7 @@ __attribute__((noreturn)) static void serve(const struct rootfs *rootfs, int use
 	struct lazy_data *data)
 {
 	process_reset_signals();
+	signal(SIGPIPE, SIG_IGN);
 	/* EINVAL: we are in it. */
 	if ((setns(userns, CLONE_NEWUSER) < 0 && errno != EINVAL) || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 || chdir("/") < 0 ||
 	    drop_capabilities() < 0 || close_others(data, device) < 0)
@@ -148,7 +150,7 @@ int lazyfs_open(const struct rootfs *rootfs, struct lazy_files *files, struct er
 	return r;
 }
 
-int lazyfs_start(const struct rootfs *rootfs, struct lazy_files *files, pid_t pid, int device, pid_t *server, struct err *err)
+int lazyfs_start(const struct rootfs *rootfs, struct lazy_files *files, pid_t pid, int device, int keeper, pid_t *server, struct err *err)
 {
 	autofree char *userns_path = xasprintf("/proc/%d/ns/user", (int)pid);
 	autoclose int userns = open(userns_path, O_RDONLY | O_CLOEXEC);
@@ -174,5 +176,6 @@ int lazyfs_start(const struct rootfs *rootfs, struct lazy_files *files, pid_t pi
 		r = lazy_data_open(&data, &index, files, rootfs->lazy_layers, rootfs->lazy_socket, err);
 	if (r < 0)
 		_exit(1);
+	data.keeper = keeper;
 	serve(rootfs, userns, device, &index, &data);
 }

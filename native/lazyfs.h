@@ -31,7 +31,10 @@ int lazyfs_mount(struct rootfs *rootfs, const struct rootfs_place *place, int *m
  */
 int lazyfs_open(const struct rootfs *rootfs, struct lazy_files *files, struct err *err);
 
-/* Serve DEVICE by a child of ours, in the user namespace of PID. Return: 0 with the child in *SERVER, or -errno with ERR. */
-int lazyfs_start(const struct rootfs *rootfs, struct lazy_files *files, pid_t pid, int device, pid_t *server, struct err *err);
+/*
+ * Serve DEVICE by a child of ours, in the user namespace of PID. KEEPER: who has a fetcher started where none is there (fetcher.h), or -1; the child has it,
+ * too. Return: 0 with the child in *SERVER, or -errno with ERR.
+ */
+int lazyfs_start(const struct rootfs *rootfs, struct lazy_files *files, pid_t pid, int device, int keeper, pid_t *server, struct err *err);
 
 #endif

@@ -16,7 +16,9 @@
 #define FEW_WAITING 256
 #define MOST_WAITING (64 << 10) /* reads put aside, of 40 bytes; what is beyond fails */
 #define RETRY_MS 50    /* until the one who fetches is looked for again */
-#define PATIENCE_MS 10000 /* that nobody fetches, until reads fail */
+#define PATIENCE_MS 15000 /* that nobody fetches, until reads fail */
+#define HOPELESS_MS 15000 /* that they fail at once from then on, until somebody is waited for again */
+#define WAKE_MS 500    /* until it is asked again that somebody be started who fetches */
 #define DEADLINE_MS 300000 /* of a read, whoever fetches: a registry may drip */
 #define LOOK_MS 1000   /* between two looks for reads whose time is over */
 
@@ -33,7 +35,7 @@ struct server {
 	struct lazy_data *data;
 	size_t n_waiting, room;
 	struct waiting *waiting; /* in no order */
-	int64_t look_ms;
+	int64_t look_ms, wake_ms;
 	char request[REQUEST_BYTES] __attribute__((aligned(8)));
 	char answer[LAZYFS_READ_BYTES] __attribute__((aligned(8)));
 };
@@ -380,9 +382,20 @@ static void take_answers(struct server *server)
 /* Nobody fetches: the layers may have come meanwhile, or somebody may be there again. */
 static void seek(struct server *server)
 {
-	lazy_data_connect(server->data);
+	struct lazy_data *data = server->data;
+	const int64_t now = monotonic_ms();
+	const bool is_there = lazy_data_connect(data);
+
 	try_again(server);
-	if (server->data->alone_ms && monotonic_ms() - server->data->alone_ms > PATIENCE_MS)
+	if (is_there || server->n_waiting == 0)
+		return;
+	if (data->alone_ms == 0 || now - data->alone_ms > PATIENCE_MS + HOPELESS_MS)
+		data->alone_ms = now;
+	if (now >= server->wake_ms) {
+		lazy_data_wake(data);
+		server->wake_ms = now + WAKE_MS;
+	}
+	if (now - data->alone_ms > PATIENCE_MS)
 		give_up(server, LAZY_NONE);
 }
 

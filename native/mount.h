@@ -38,6 +38,7 @@ struct rootfs_place {
 	const char *path; /* of the target; borrowed */
 	int target;
 	int source; /* a configured context of overlay, the tree of plain, else -1 */
+	int *directories; /* of an overlay that may have to be mounted by names: lower ones, upper, work; owned, NULL for none */
 };
 
 /*

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "forest.h"
@@ -19,7 +20,7 @@
 static int read_overlay(json_t *object, struct rootfs *rootfs, json_t **lower, json_t **data, struct err *err)
 {
 	const char *driver;
-	json_t *lazy = NULL;
+	json_t *lazy = NULL, *fetcher = NULL; /* fetcher.h reads that */
 	int is_volatile = 0, tmpfs = 0, r;
 
 	if (rootfs->driver == ROOTFS_FUSE_OVERLAYFS)
@@ -31,8 +32,8 @@ static int read_overlay(json_t *object, struct rootfs *rootfs, json_t **lower, j
 		r = request_unpack(object, err, "rootfs", "{s:s,s:o,s:s,s:s,s:b,s?o,s?o!}", "driver", &driver, "lower", lower,
 			"upper", &rootfs->upper, "work", &rootfs->work, "volatile", &is_volatile, "data", data, "lazy", &lazy);
 	if (r == 0 && lazy)
-		r = request_unpack(lazy, err, "rootfs.lazy", "{s:s,s:s,s:s!}", "directory", &rootfs->lazy_directory, "layers",
-			&rootfs->lazy_layers, "socket", &rootfs->lazy_socket);
+		r = request_unpack(lazy, err, "rootfs.lazy", "{s:s,s:s,s:s,s?o!}", "directory", &rootfs->lazy_directory, "layers",
+			&rootfs->lazy_layers, "socket", &rootfs->lazy_socket, "fetcher", &fetcher);
 	if (r == 0 && lazy && rootfs->lazy_directory[0] != '/')
 		return err_setf(err, 0, "read request", "rootfs.lazy", "not an absolute path");
 	rootfs->tmpfs = tmpfs;
@@ -272,6 +273,87 @@ static struct overlay overlay_of(const struct rootfs *rootfs)
 	};
 }
 
+/* Whether overlay may still have to be mounted by names: what fsconfig(2) does not take is known at once only since 6.5, and it takes layers since 6.8. */
+static bool may_need_names(int source)
+{
+	struct utsname kernel;
+	unsigned int major = 0, minor = 0;
+
+	if (source == -EOPNOTSUPP)
+		return true;
+	return uname(&kernel) < 0 || sscanf(kernel.release, "%u.%u", &major, &minor) != 2 || major < 6 || (major == 6 && minor < 8);
+}
+
+static const char *directory_of(const struct overlay *overlay, size_t i)
+{
+	return i < overlay->n_lower ? overlay->lower[i] : i == overlay->n_lower ? overlay->upper : overlay->work;
+}
+
+static void close_directories(struct rootfs_place *place, size_t n_lower)
+{
+	for (size_t i = 0; place->directories && i < n_lower + 2; i++)
+		close_fd(&place->directories[i]);
+	free(place->directories);
+	place->directories = NULL;
+}
+
+/* The way to them may be closed to the container's root, who may be another than the caller. Return: 0, or -errno with ERR. */
+static int open_directories(const struct overlay *overlay, struct rootfs_place *place, struct err *err)
+{
+	const size_t n = overlay->n_lower + 2;
+	int r = 0;
+
+	place->directories = xcalloc(n, sizeof(*place->directories));
+	for (size_t i = 0; i < n; i++)
+		place->directories[i] = -1;
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const char *path = directory_of(overlay, i);
+
+		place->directories[i] = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (place->directories[i] < 0)
+			r = err_set(err, errno, "open directory", path);
+	}
+	if (r < 0)
+		close_directories(place, overlay->n_lower);
+	return r;
+}
+
+/* Append the numbers of the lower directories, as names in /proc/self/fd. Return: whether they fit. */
+static bool name_descriptors(char *value, size_t room, const int *fds, size_t n)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < n && used < room; i++)
+		used += (size_t)snprintf(value + used, room - used, i > 0 ? ":%d" : "%d", fds[i]);
+	return used < room;
+}
+
+/*
+ * Overlay's old options, by the descriptors of the directories: neither the way to them nor to the place needs to be open to who mounts. A value of fsconfig(2) is as
+ * short as ever, but numbers are, too. Return: a mount that is attached nowhere, or -errno with ERR.
+ */
+static int overlay_by_descriptors(const struct overlay *overlay, const struct rootfs_place *place, struct err *err)
+{
+	autoclose int fs = fsopen("overlay", FSOPEN_CLOEXEC);
+	char lower[FSCONFIG_LIMIT + 1], upper[32], work[32];
+	int fd;
+
+	if (fs < 0)
+		return err_set(err, errno, "mount overlay", place->path);
+	if (!name_descriptors(lower, sizeof(lower), place->directories, overlay->n_lower))
+		return err_setf(err, E2BIG, "mount overlay", place->path, "%zu layers are too many for this kernel and these ids", overlay->n_lower);
+	snprintf(upper, sizeof(upper), "/proc/self/fd/%d", place->directories[overlay->n_lower]);
+	snprintf(work, sizeof(work), "/proc/self/fd/%d", place->directories[overlay->n_lower + 1]);
+	if (chdir("/proc/self/fd") < 0)
+		return err_set(err, errno, "enter directory", "/proc/self/fd");
+	mount_fsconfig(fs, "source", "overlay");
+	if (mount_fsconfig(fs, "lowerdir", lower) < 0 || mount_fsconfig(fs, "upperdir", upper) < 0 || mount_fsconfig(fs, "workdir", work) < 0 ||
+	    mount_fsconfig(fs, "userxattr", NULL) < 0 || (overlay->is_volatile && mount_fsconfig(fs, "volatile", NULL) < 0))
+		return mount_fs_error(fs, errno, "mount overlay", place->path, err);
+	fd = mount_fsmount(fs, 0);
+	return fd < 0 ? mount_fs_error(fs, -fd, "mount overlay", place->path, err) : fd;
+}
+
 int rootfs_open(const struct rootfs *rootfs, const char *target, struct rootfs_place *place, struct err *err)
 {
 	const struct overlay overlay = overlay_of(rootfs);
@@ -284,7 +366,9 @@ int rootfs_open(const struct rootfs *rootfs, const char *target, struct rootfs_p
 		return 0;
 	if (rootfs->driver == ROOTFS_OVERLAY && !rootfs->tmpfs) {
 		place->source = overlay_configure(&overlay, err);
-		return place->source < 0 && place->source != -EOPNOTSUPP ? place->source : 0;
+		if (place->source < 0 && place->source != -EOPNOTSUPP)
+			return place->source;
+		return overlay.upper && overlay.n_data == 0 && may_need_names(place->source) ? open_directories(&overlay, place, err) : 0;
 	}
 	if (rootfs->driver == ROOTFS_PLAIN) {
 		place->source = mount_open_tree(AT_FDCWD, rootfs->path, true);
@@ -356,6 +440,10 @@ static int place_overlay(const struct rootfs *rootfs, const struct rootfs_place 
 		r = mount_overlay(&overlay, place->path, err);
 	} else if (fd == -EINVAL) {
 		r = overlay_by_options(&overlay, place->path, err);
+		if (r == -EACCES && place->directories) {
+			fd = overlay_by_descriptors(&overlay, place, err);
+			return fd < 0 ? fd : attach(fd, place, err);
+		}
 	} else {
 		return mount_fs_error(place->source, -fd, "mount overlay", rootfs->upper, err);
 	}
@@ -440,6 +528,7 @@ int rootfs_mount(const struct rootfs *rootfs, struct rootfs_place *place, int *f
 		root = rootfs->tmpfs ? place_on_tmpfs(rootfs, place, err) : place_overlay(rootfs, place, err);
 	if (place->source >= 0)
 		close(place->source);
+	close_directories(place, rootfs->n_lower);
 	close(place->target);
 	return root;
 }

@@ -18,13 +18,13 @@ int run_parse(json_t *request, struct run *run, struct err *err)
 	size_t i;
 	int r = request_unpack(
 		request, err, "run",
-		"{s:s,s:s,s:s,s:s,s:i,s:o,s:o,s:o,s:b,s:b,s:o,s:b,s:o,s:s,s:o,s?o,s?o,s?o,s?b,s?s,s?o,s?o,s?o,s?o,s?s,s?s,s?o,s?{s:s,s:b!},s?b,s?o!}", "id", &run->id, "proa", &run->proa,
+		"{s:s,s:s,s:s,s:s,s:i,s:o,s:o,s:o,s:b,s:b,s:o,s:b,s:o,s:s,s:o,s?o,s?o,s?o,s?b,s?s,s?o,s?o,s?o,s?o,s?s,s?s,s?o,s?{s:s,s:b!},s?b,s?o,s?o!}", "id", &run->id, "proa", &run->proa,
 		"bundle", &run->bundle, "runDir", &run->run_dir, "lockFd", &run->lock_fd, "rootfs", &run->rootfs, "runtime",
 		&runtime, "log", &log_target, "stdin", &input, "stdinOnce", &once, "attach", &attach, "printId", &print,
 		"remove", &run->remove, "exitFile", &run->exit_file, "seccompCache", &seccomp, "network", &run->network, "usernet", &run->usernet,
 		"journal", &journal, "init", &init, "initPath", &run->init_path, "restart", &restart, "timeLimit", &limit,
 		"health", &run->health, "preserveFds", &preserved, "pidFile", &run->pid_file, "supervisorPidFile",
-		&run->supervisor_pid_file, "owners", &run->owners, "notify", "socket", &run->notify_socket, "ready", &notify_ready, "passthrough", &passthrough, "cgroup", &run->cgroup);
+		&run->supervisor_pid_file, "owners", &run->owners, "notify", "socket", &run->notify_socket, "ready", &notify_ready, "passthrough", &passthrough, "cgroup", &run->cgroup, "groupOwners", &run->group_owners);
 
 	if (r == 0)
 		r = parse_text_or_null(runtime, "runtime", &run->runtime, err);

@@ -30,6 +30,7 @@ struct run {
 	json_t *network, *usernet;            /* null: not by netd, not by another program */
 	struct journal *journal;              /* NULL: no events are written */
 	json_t *health;                       /* NULL or null: nothing is checked */
+	json_t *group_owners;                 /* MAPPINGS; NULL: see container_request */
 	json_t *cgroup;                       /* NULL or null: it has no control group of its own */
 	struct preserved *preserved;          /* owned: the caller's descriptors for the first life; NULL: none */
 	const char *pid_file, *supervisor_pid_file; /* NULL for none */

@@ -15,6 +15,7 @@
 #include "cgroup.h"
 #include "client.h"
 #include "container.h"
+#include "fetcher.h"
 #include "health.h"
 #include "journal.h"
 #include "leftover.h"
@@ -61,6 +62,7 @@ struct supervised {
 	struct container container; /* of this life */
 	struct log *log;            /* or NULL */
 	struct relay_guest compressor; /* of the log's older files */
+	int keeper;                 /* who has layers fetched that are on their way (fetcher.h); -1: nobody */
 	int inherited[3];           /* standard streams of who started it, for a container with `passthrough`; else -1 */
 	struct netclient *network;  /* or NULL */
 	struct usernet *usernet;    /* or NULL */
@@ -74,6 +76,7 @@ struct supervised {
 	struct record record;       /* of the last end */
 	struct err start_error;     /* why the last life did not begin: record.err */
 	int request_fd;             /* the request, for a next life; -1: none can follow */
+	bool listens;               /* for further clients */
 };
 
 /* End and reap a container that could not be supervised. */
@@ -135,12 +138,14 @@ static int start(const struct run *run, const struct bundle *bundle, int control
 {
 	struct container_request request = { .bundle = bundle, .runtime = run->runtime, .seccomp_cache = run->seccomp_cache,
 					     .run_dir = run->run_dir, .init = run->init, .init_path = run->init_path,
-					     .preserved = run->preserved, .cgroup = it->cgroup };
+					     .preserved = run->preserved, .group_owners = run->group_owners, .cgroup = it->cgroup,
+					     .keeper = it->keeper };
 	const struct health_place health = { .id = run->id, .bundle = run->bundle, .run_dir = run->run_dir,
 					     .seccomp_cache = run->seccomp_cache, .journal = it->after.journal };
 	struct relay_stdio stdio = { { -1, -1, -1 } };
 	struct rootfs *rootfs = NULL;
 	int listen_fd = -1;
+	bool with_us;
 	int r;
 
 	cgroup_begin(it->cgroup, control);
@@ -164,10 +169,11 @@ static int start(const struct run *run, const struct bundle *bundle, int control
 		r = health_parse(run->health, &health, &it->health, err);
 	if (r == 0 && run->log.path)
 		r = log_open(&run->log, &it->log, err);
-	if (r == 0 && control >= 0) {
+	if (r == 0 && control >= 0 && !it->listens) {
 		r = listen_for_clients(run, &listen_fd, err);
 		if (r == 0)
 			relay_listen(it->relay, listen_fd);
+		it->listens = r == 0;
 	}
 	if (r == 0 && run->passthrough)
 		r = copy_inherited(it, &stdio, err);
@@ -178,7 +184,8 @@ static int start(const struct run *run, const struct bundle *bundle, int control
 		r = container_start(&request, &it->container, err);
 	if (r < 0)
 		cgroup_explain(it->cgroup, err);
-	preserve_close(run->preserved); /* they are the container's alone: who waits for their end is to see it */
+	if (r == 0 || !cgroup_unsure(it->cgroup, &with_us))
+		preserve_close(run->preserved); /* they are the container's alone: who waits for their end is to see it */
 	relay_stdio_close(&stdio);
 	if (r == 0) {
 		it->live.pid = it->container.pid;
@@ -203,6 +210,33 @@ static int start(const struct run *run, const struct bundle *bundle, int control
 		let_go(it);
 	}
 	return r;
+}
+
+/*
+ * Go on as another process, with all that this one has: nothing tells yet who the supervisor is. Where that cannot be had, it is better to go on as the one that somebody may move
+ * than not at all.
+ */
+static void become_another(void)
+{
+	pid_t pid = fork();
+
+	if (pid > 0)
+		_exit(0);
+	setsid();
+}
+
+/* As start(), and once more where a manager that did not answer may still do something to those who are there now. */
+static int start_for_sure(const struct run *run, const struct bundle *bundle, int control, struct supervised *it, struct err *err)
+{
+	bool with_us;
+	int r = start(run, bundle, control, it, err);
+
+	if (r == 0 || !cgroup_unsure(it->cgroup, &with_us))
+		return r;
+	if (with_us)
+		become_another();
+	*err = (struct err){ 0 };
+	return start(run, bundle, control, it, err);
 }
 
 static void compressor_ended(struct relay_guest *guest)
@@ -310,7 +344,7 @@ static int start_again(struct supervised *it, struct err *err)
 	if (r == 0)
 		r = bundle_load(run.bundle, &bundle, err);
 	if (r == 0)
-		r = start(&run, bundle, -1, it, err);
+		r = start_for_sure(&run, bundle, -1, it, err);
 	if (r == 0)
 		begin_life(it, &run);
 	journal_free(run.journal);
@@ -359,14 +393,16 @@ static void __attribute__((noreturn)) supervise(json_t *request, const struct ru
 		it.inherited[i] = run->passthrough ? fcntl(i, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : -1;
 	relay_separate(mask);
 	record_plan(run, &bundle->maps, &it.after);
+	relay_tells(it.relay, it.after.journal, NULL);
 	it.live = (struct live){ .run_dir_fd = run->lock_fd, .id = xstrdup(run->id), .bundle = xstrdup(run->bundle) };
 	it.record.live = &it.live;
+	it.keeper = fetcher_keep(run->rootfs);
 	life_init(&it.life, &run->life);
 	it.container.userns_fd = -1;
 	relay_add_client(it.relay, first->control, 0);
 	relay_add_client(it.relay, first->data, run->attached ? client_wants(&run->attach) : 0);
 
-	if (cgroup_parse(run->cgroup, run->id, &it.cgroup, &err) < 0 || start(run, bundle, first->control, &it, &err) < 0) {
+	if (cgroup_parse(run->cgroup, run->id, &it.cgroup, &err) < 0 || start_for_sure(run, bundle, first->control, &it, &err) < 0) {
 		cgroup_leave(it.cgroup);
 		record_failure(&it.after, &err);
 		relay_unlisten(it.relay);

@@ -670,7 +670,7 @@ static void leave_scope(const char *path)
 		struct bus *bus;
 
 		syscall(SYS_close_range, 3, ~0U, 0);
-		_exit(bus_open(path, &bus, NULL) < 0 || bus_start_scope(bus, &scope, NULL) < 0 || bus_await_scope(bus, name, NULL) < 0);
+		_exit(bus_open(path, BUS_PATIENCE_MS, &bus, NULL) < 0 || bus_start_scope(bus, &scope, NULL) < 0 || bus_await_scope(bus, name, NULL) < 0);
 	}
 	if (pid == 0)
 		_exit(0);

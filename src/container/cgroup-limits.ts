@@ -242,10 +242,20 @@ export function groupOf(context: Context, id: string, spec: ContainerSpec): Star
       ...request,
       ...(isAskedFor ? { required: true as const } : {}),
       ...(asked.Cgroups === "no-conmon" ? { alone: true as const } : {}),
+      ...patienceWith(context, request),
     },
     cgroupsPath,
     ...(resources ? { resources } : {}),
   };
+}
+
+function patienceWith(
+  { cgroupManagerTimeout }: Context,
+  { manager }: CgroupRequest,
+): { patienceMs?: number } {
+  return manager === "systemd" && cgroupManagerTimeout !== undefined
+    ? { patienceMs: cgroupManagerTimeout * 1000 }
+    : {};
 }
 
 function groupBy(
@@ -259,7 +269,7 @@ function groupBy(
       const slice = CgroupParent.slice(CgroupParent.lastIndexOf("/") + 1);
       return {
         request: { manager: "systemd", bus: host.bus, scope: `${name}.scope`, slice },
-        cgroupsPath: `${slice}:proa:${id}`,
+        cgroupsPath: `${slice || "user.slice"}:proa:${id}`, // for crun, which refuses to have none named
       };
     }
     case "cgroupfs": {

@@ -41,6 +41,7 @@ import {
   nameFile,
   networkPlanFile,
   ownExecutable,
+  placeFile,
   portsFile,
   rootfsFile,
   runDirectory,
@@ -237,6 +238,7 @@ async function launch(
     if (seccomp) config.annotations[SECCOMP_ANNOTATION] = seccomp.digest;
     writeFileSync(join(directory, "config.json"), encodeConfig(config, seccomp), { mode: 0o600 });
     writeFileSync(rootfsFile(context, id), JSON.stringify(rootfs), { mode: 0o600 });
+    notePlace(context, id);
     if (!isNew) forgetLastLife(context, id);
     const requests = connected(context, start, commit);
     if (ids.ranges) await (await import("./give-volumes")).giveVolumes(context, spec, ids.ranges);
@@ -264,6 +266,7 @@ async function launch(
       ...startRequests(context, spec, options),
       ...requests.network,
       ...(cgroup ? { cgroup: backgroundTold(context, cgroup, options) } : {}),
+      ...(cgroup && ids.ranges && dividesItsGroup(config) ? { groupOwners: context.host().mappings } : {}),
       ...passed,
     };
   } catch (error) {
@@ -288,6 +291,17 @@ function backgroundTold(context: Context, cgroup: CgroupRequest, { attach }: Sta
   return cgroup;
 }
 
+function dividesItsGroup({ mounts }: ReturnType<typeof runtimeConfig>): boolean {
+  return mounts.some(({ type, options }) => type === "cgroup" && options?.includes("ro") !== true);
+}
+
+/** Where it lives, for those who look from another XDG_RUNTIME_DIR. The login's own is where anybody looks. */
+function notePlace(context: Context, id: string): void {
+  const login = context.uid === 0 ? "/run" : `/run/user/${context.uid}`;
+  if (context.paths.runtime !== `${login}/proa`)
+    writeFileSync(placeFile(context, id), runDirectory(context, id), { mode: 0o600 });
+}
+
 /** Records of a life before, which may have had other networks, and another pid. */
 function forgetLastLife(context: Context, id: string): void {
   for (const path of [
@@ -304,7 +318,8 @@ function forgetLastLife(context: Context, id: string): void {
 /** Whether a spec asks for what few containers have, see `extras.ts`. */
 function hasExtras(context: Context, { HostConfig: host }: ContainerSpec): boolean {
   const notifies = context.env.NOTIFY_SOCKET && host.SdNotifyMode === undefined;
-  return Boolean(host.Links || host.Secrets || host.Timezone || host.NoHosts || host.NoHostname || notifies);
+  const own = host.NoHosts || host.NoHostname || host.NoResolvConf;
+  return Boolean(host.Links || host.Secrets || host.Timezone || own || notifies);
 }
 
 function startRequests(

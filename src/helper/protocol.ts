@@ -21,7 +21,13 @@ export type IdMapping = { containerID: number; hostID: number; size: number };
 export type Mappings = { uid: IdMapping[]; gid: IdMapping[] };
 
 /** Where layers that are on their way are described, where they will appear, and who fetches what is needed at once. */
-export type LazyLayers = { directory: string; layers: string; socket: string };
+export type LazyLayers = {
+  directory: string;
+  layers: string;
+  socket: string;
+  /** How another is started where that one is gone: a program with its arguments, and what it is told on its stdin. */
+  fetcher: { args: string[]; request: string };
+};
 
 export type Rootfs =
   | {
@@ -196,10 +202,11 @@ export type HealthRequest = {
 
 /**
  * The control group that a container is made in; absent: none. Its limits stand in the bundle. `required`: where it cannot be made the start fails,
- * else the container runs without. `alone`: the supervisor stays where it is.
+ * else the container runs without. `alone`: the supervisor stays where it is. `patienceMs`: for all answers of the
+ * manager; absent: the helper's own 25 s.
  */
 export type CgroupRequest = (
-  | { manager: "systemd"; bus: string; scope: string; slice: string }
+  | { manager: "systemd"; bus: string; scope: string; slice: string; patienceMs?: number }
   /** Below `parent`. `split`: it is the group of this process, and the supervisor goes to its group `supervisor`. */
   | { manager: "cgroupfs"; parent: string; name: string; split: boolean }
   /** Directories by the controllers' names of version 1. */
@@ -242,6 +249,8 @@ export type RunRequest = LifeRequests & {
   notify?: { socket: string; ready: boolean };
   /** Absent: it is in the group of this process. */
   cgroup?: CgroupRequest;
+  /** With other ids than the usual ones, which these are: the group is given to the container's root, who may divide it. */
+  groupOwners?: Mappings;
   /** Absent: nothing is connected to netd. */
   network?: NetworkRequest;
   /** Absent: no program makes the network. */

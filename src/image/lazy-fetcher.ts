@@ -43,7 +43,7 @@ import { Gate } from "./_gate";
 import type { LayerSource } from "./_layers";
 import { type IndexedChunk, type IndexedLayer, makeIndex } from "./_lazy-index";
 import { find, type TreeNode, treeOf } from "./_lazy-tree";
-import { type Contents, fetchContents, openChunk } from "./_toc";
+import { assertContentLimit, type Contents, contentBytes, fetchContents, openChunk } from "./_toc";
 import { hasContents } from "./_toc-format";
 import { type Beforehand, type KnownImage, type PullPolicy, pullImage } from "./pull";
 
@@ -291,7 +291,13 @@ async function describe(
       return { ...layer, contents, tree };
     }),
   );
-  return Promise.all(all);
+  const stack = await Promise.all(all);
+  const bytes = stack.map(({ contents }) => (contents === undefined ? 0 : contentBytes(contents)));
+  assertContentLimit(
+    known.imageId,
+    bytes.reduce((sum, each) => sum + each, 0),
+  );
+  return stack;
 }
 
 /** An owner without a mapped id is the unpacker's to refuse, in its words. */

@@ -11,7 +11,8 @@ import type { ResolvedUser } from "./passwd";
 import { appliedPaths, hasWritableCgroups } from "./protected-paths";
 import type { LinuxSeccomp } from "./seccomp";
 
-export const OCI_RUNTIME_VERSION = "1.2.0";
+/** Runtimes refuse versions that are newer than they are (crun of Debian 12: than 1.0), and pass over what they do not know: all that we write is in that one, or may be passed over. */
+export const OCI_RUNTIME_VERSION = "1.0.2";
 
 export type OciMount = {
   destination: string;

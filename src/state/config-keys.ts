@@ -61,6 +61,15 @@ export const configKeys: readonly ConfigKey[] = [
     example: '"systemd"',
   },
   {
+    key: "cgroup-manager-timeout",
+    kind: "a number from 1 to 3600",
+    is: isWholeBetween(1, 3600),
+    usual: "25",
+    meaning:
+      "Seconds that the user's service manager has to answer for a container's scope. After that the container starts without a control group, with a warning; where the manager was asked for by name it does not start.",
+    example: "60",
+  },
+  {
     key: "network.default-subnet",
     kind: "a text in quotes",
     is: isText,

@@ -6,6 +6,8 @@ import { EngineError } from "../error";
 export type Config = {
   storageDriver: string | undefined;
   cgroupManager: CgroupManagerName | undefined;
+  /** Seconds that systemd has to answer; undefined: the helper decides. */
+  cgroupManagerTimeout: number | undefined;
   network: NetworkConfig;
   log: LogDefaults;
 };
@@ -69,7 +71,13 @@ export function readConfig(directory: string): Config {
     new EngineError("invalid", "read configuration", path, why, { hint });
   const text = readText(path);
   if (text === null)
-    return { storageDriver: undefined, cgroupManager: undefined, network: usualNetwork, log: usualLog };
+    return {
+      storageDriver: undefined,
+      cgroupManager: undefined,
+      cgroupManagerTimeout: undefined,
+      network: usualNetwork,
+      log: usualLog,
+    };
   let settings: Record<string, unknown>;
   try {
     settings = Bun.TOML.parse(text) as Record<string, unknown>;
@@ -100,6 +108,7 @@ export function readConfig(directory: string): Config {
   return {
     storageDriver: of<string | undefined>("storage-driver", undefined),
     cgroupManager: of<CgroupManagerName | undefined>("cgroup-manager", undefined),
+    cgroupManagerTimeout: of<number | undefined>("cgroup-manager-timeout", undefined),
     network: {
       defaultSubnet: of("network.default-subnet", usualNetwork.defaultSubnet),
       subnetPools: of("network.subnet-pools", usualNetwork.subnetPools),

@@ -26,6 +26,8 @@ export type Context = {
   readonly storageDriver: string | undefined;
   /** Who makes control groups, where the caller or the configuration says so; else what is found. Reads the configuration as above. */
   readonly cgroupManager: CgroupManagerName | undefined;
+  /** Seconds that systemd has to answer, where the configuration says so. Reads the configuration at the first call. */
+  readonly cgroupManagerTimeout: number | undefined;
   /** The caller has named it: where it cannot be had, nothing takes its place. */
   readonly isCgroupManagerAsked: boolean;
   /** Settings of networks. Reads the configuration at the first call. */
@@ -72,6 +74,10 @@ export function createContext(options: ContextOptions): Context {
       if (options.cgroupManager !== undefined) return options.cgroupManager;
       config ??= readConfig(paths.config);
       return config.cgroupManager;
+    },
+    get cgroupManagerTimeout() {
+      config ??= readConfig(paths.config);
+      return config.cgroupManagerTimeout;
     },
     isCgroupManagerAsked: options.cgroupManager !== undefined,
     get network() {

@@ -1,7 +1,7 @@
 /**
  * Images whose layers are still on their way. The directory `images/lazy/ID` of such an image holds what its tables of contents say (`index`), the pieces of files that have come
  * (`data`, and a byte for each in `there`), and `plan.json`. A process of its own, the fetcher (`proa __lazy`), holds the lock there, brings the layers and the pieces that are wanted
- * at once, and ends when all layers are in; the directory goes then. Where it was killed, the next one who needs the image starts another.
+ * at once, and ends when all layers are in; the directory goes then. Where it was killed, the next one who needs the image starts another: a command, or a container that reads what is missing (`native/fetcher.h`).
  */
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -108,8 +108,7 @@ export async function startFetcher(
   request: LazyRequest,
   signal?: AbortSignal,
 ): Promise<Exclude<LazyAnswer, { error: unknown }>> {
-  const globals = existsSync(context.paths.config) ? ["--config", context.paths.config] : [];
-  const child = Bun.spawn([process.execPath, ...globals, "--storage-driver", driver.name, "__lazy"], {
+  const child = Bun.spawn(fetcherArgs(context, driver), {
     stdin: new TextEncoder().encode(JSON.stringify(request)),
     stdout: "pipe",
     stderr: "ignore",
@@ -134,6 +133,11 @@ export async function startFetcher(
     signal?.removeEventListener("abort", stop);
     child.unref();
   }
+}
+
+function fetcherArgs(context: Context, driver: Driver): string[] {
+  const globals = existsSync(context.paths.config) ? ["--config", context.paths.config] : [];
+  return [process.execPath, ...globals, "--storage-driver", driver.name, "__lazy"];
 }
 
 async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string | undefined> {
@@ -167,12 +171,18 @@ export async function lazyLayers(
     if (!("ready" in answer) || !answer.ready.isLazy) return null;
   }
   const directory = lazyDirectory(context, imageId);
-  return { layers: { directory, layers: layersDirectory(context, kind), socket: plan.socket }, plan };
+  const layers = layersDirectory(context, kind);
+  const fetcher = { args: fetcherArgs(context, driver), request: JSON.stringify(again(plan)) };
+  return { layers: { directory, layers, socket: plan.socket, fetcher }, plan };
+}
+
+/** What a fetcher is told that goes on where another was. */
+function again({ imageId, userAgent, flags }: LazyPlan): LazyRequest {
+  return { image: { id: imageId }, flags, userAgent };
 }
 
 function resume(context: Context, driver: Driver, plan: LazyPlan) {
-  const { imageId, userAgent, flags } = plan;
-  return startFetcher(context, driver, { image: { id: imageId }, flags, userAgent });
+  return startFetcher(context, driver, again(plan));
 }
 
 /** Remove what is left of images that are gone or whole, and of fetchers that were killed before there was an image. */

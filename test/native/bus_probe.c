@@ -41,7 +41,7 @@ static int full(const char *path, struct err *err)
 	pid_t child;
 
 	for (int i = 0; i < 8; i++)
-		if (bus_open(path, &others[i], NULL) < 0)
+		if (bus_open(path, BUS_PATIENCE_MS, &others[i], NULL) < 0)
 			break;
 	child = fork();
 	if (child == 0) {
@@ -50,7 +50,7 @@ static int full(const char *path, struct err *err)
 			accept(fd, NULL, NULL);
 	}
 	close(fd);
-	r = bus_open(path, &bus, err);
+	r = bus_open(path, BUS_PATIENCE_MS, &bus, err);
 	if (r == 0)
 		r = bus_start_scope(bus, &scope, err);
 	if (r == 0)
@@ -84,7 +84,7 @@ static int flood(const char *path, struct err *err)
 	}
 	close(fd);
 	alarm(10);
-	r = bus_open(path, &bus, err);
+	r = bus_open(path, BUS_PATIENCE_MS, &bus, err);
 	if (r == 0)
 		r = bus_start_scope(bus, &scope, err);
 	if (r == 0)

@@ -33,6 +33,8 @@ type Cgroup = NonNullable<RunRequest["cgroup"]>;
 
 const systemd = (bus: string, more: object = {}): Cgroup =>
   ({ manager: "systemd", bus, scope: UNIT, slice: "", ...more }) as Cgroup;
+/** For a bus that is not going to answer. */
+const impatient = { patienceMs: 1500 };
 
 async function fakeBus(answer: Answer, authentication?: string): Promise<FakeBus> {
   const bus = await FakeBus.at(join(makeDirectory(), "bus"), answer, authentication);
@@ -49,6 +51,22 @@ function told(output: string): { warnings: Facts[]; rest: string } {
 async function runIn(cgroup: Cgroup, resources: object = RESOURCES) {
   const ran = await run(["echo", "here"], { cgroup, resources });
   return { ...ran, ...told(ran.stderr) };
+}
+
+/** The first process and the supervisor, as the last request for a scope has them. */
+function pidsAsked(bus: FakeBus): number[] {
+  const body = bus.calls.findLast(({ member }) => member === "StartTransientUnit")?.body ?? Buffer.alloc(0);
+  const at = Math.ceil((body.indexOf("PIDs\0\x02au\0") + 9) / 4) * 4;
+  return Array.from({ length: body.readUInt32LE(at) / 4 }, (_, i) => body.readUInt32LE(at + 4 + 4 * i));
+}
+
+/** Whether there is a process to be moved: a zombie is none. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
 }
 
 const skip = helperMissing !== undefined;
@@ -199,10 +217,36 @@ describe.skipIf(skip)(`a bus${helperMissing ? ` (${helperMissing})` : ""}`, () =
 
   test("that never answers is given up", async () => {
     const bus = await fakeBus(() => {});
-    const { warnings, stdout } = await runIn(systemd(bus.path));
+    const { warnings, stdout } = await runIn(systemd(bus.path, impatient));
 
-    expect(warnings[0]).toMatchObject({ step: "ask systemd", errno: "ETIMEDOUT" });
+    expect(warnings[0]).toMatchObject({
+      step: "ask systemd",
+      errno: "ETIMEDOUT",
+      detail: "no answer in 1 s",
+    });
     expect(stdout).toBe("here\n");
+  });
+
+  test.each<[string, Answer, object]>([
+    ["too late", () => {}, {}],
+    ["too late, to what the supervisor stays out of", () => {}, { alone: true }],
+    ["never, as it is gone after it was asked", (_call, say) => say.hangUp(), {}],
+  ])("that answers %s finds nobody whom it could still move", async (_what, answer, more) => {
+    const bus = await fakeBus(answer);
+    const { container, stderr } = await run(["sleep", "1000"], {
+      cgroup: systemd(bus.path, { ...impatient, ...more }),
+      attach: null,
+    });
+    const asked = pidsAsked(bus);
+
+    expect(asked).toHaveLength("alone" in more ? 1 : 2);
+    expect(told(stderr).warnings[0]).toMatchObject({ step: "ask systemd" });
+    await waitUntil(() => !asked.some(isAlive), { what: "the end of those who were named" });
+    expect(container.state).toMatchObject({ status: "running", cgroup: "" });
+    expect(bus.asked).toEqual([UNIT]);
+    process.kill(container.state.pid, "SIGKILL");
+    await ended(container);
+    expect(container.exit).toMatchObject({ exitCode: 137, error: null });
   });
 
   test("that is silent does not keep the user from ending the start", async () => {
@@ -221,9 +265,7 @@ describe.skipIf(skip)(`a bus${helperMissing ? ` (${helperMissing})` : ""}`, () =
     const container = new Container(["sleep", "1000"], { cgroup: systemd(bus.path) });
     const child = container.run(["pipe", "pipe", "pipe"]);
     await waitUntil(() => bus.asked.length === 1);
-    const body = bus.calls.at(-1)?.body ?? Buffer.alloc(0);
-    const at = Math.ceil((body.indexOf("PIDs\0\x02au\0") + 9) / 4) * 4 + 4;
-    const [stage = 0, supervisor = 0] = [body.readUInt32LE(at), body.readUInt32LE(at + 4)];
+    const [stage = 0, supervisor = 0] = pidsAsked(bus);
     expect(existsSync(`/proc/${stage}`)).toBe(true);
     process.kill(supervisor, "SIGKILL");
 

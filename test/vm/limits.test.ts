@@ -5,7 +5,7 @@ import { useVm } from "../harness";
 const vm = useVm();
 /** A container `NAME` that sleeps, with these options; then the named files of its group, one line each: `FILE VALUE`. */
 const sleeping = (name: string, options: string, files: string) =>
-  `proa run -d --network none --name ${name} ${options} tiny sleep 1000 >/dev/null
+  `proa run -d --network none --name ${name} ${options} tiny sleep 1000 | remember ${name}
 for file in ${files}; do echo "$file $(value ${name} $file | tr '\\n' ';')"; done
 proa rm -f -t 0 ${name} >/dev/null`;
 const linesOf = (stdout: string) => stdout.trimEnd().split("\n");
@@ -79,10 +79,15 @@ ${sleeping("m1", "-m 64m --memory-swap -1", "memory.swap.max")}`,
 vm.describe("limits of CPU", () => {
   vm.check(
     "a loop under --cpus 0.2 gets a fifth of a CPU, and is throttled",
-    `proa run -d --network none --name loop --cpus 0.2 tiny sh -c 'while :; do :; done' >/dev/null
-used() { value loop cpu.stat | sed -n "s/^$1 //p"; }
-sleep 1; start=$(used usage_usec); from=$(date +%s%N); sleep 4; end=$(used usage_usec); to=$(date +%s%N)
-echo "$(( (end - start) * 1000 * 100 / (to - from) )) $(used nr_throttled)"; value loop cpu.max; proa rm -f -t 0 loop >/dev/null`,
+    // Above a fifth it must never be, below it only where the machine had no time for it: then it is measured again.
+    `proa run -d --network none --name loop --cpus 0.2 tiny sh -c 'while :; do :; done' | remember loop
+stat=$(cgroup loop)/cpu.stat; used() { local key value; while read -r key value; do [ $key != $1 ] || echo $value; done <$stat; }
+until_true eval '[ $(used nr_throttled) -gt 10 ]'
+for try in 1 2 3 4 5 6; do
+  from=\${EPOCHREALTIME/./}; start=$(used usage_usec); sleep 4; end=$(used usage_usec); to=\${EPOCHREALTIME/./}
+  percent=$(( (end - start) * 100 / (to - from) )); [ $percent -le 12 ] || break
+done
+echo "$percent $(used nr_throttled)"; value loop cpu.max; proa rm -f -t 0 loop >/dev/null`,
     ({ stdout }) => {
       const [measured = "", file] = linesOf(stdout);
       const [percent, throttled] = measured.split(" ").map(Number);
@@ -115,7 +120,7 @@ proa run --rm --network none --cpuset-cpus 1 tiny grep Cpus_allowed_list /proc/s
 vm.describe("limits of processes", () => {
   vm.check(
     "with --pids-limit 32 the 33rd process is refused",
-    `proa run -d --network none --name many --pids-limit 32 tiny sh -c '(for i in $(seq 40); do sleep 1000 & done); echo made; exec sleep 1000' >/dev/null
+    `proa run -d --network none --name many --pids-limit 32 tiny sh -c '(for i in $(seq 40); do sleep 1000 & done); echo made; exec sleep 1000' | remember many
 until_true sh -c 'proa logs many 2>/dev/null | grep made'; proa logs many 2>&1 | grep -c "can't fork"; value many pids.max
 value many pids.current; value many pids.events; proa rm -f -t 0 many >/dev/null`,
     ({ stdout }) => {
@@ -133,11 +138,10 @@ ${sleeping("d1", "--pids-limit 0", "pids.max")}`,
   );
   vm.check(
     "a fork bomb is stopped by its limit, and rm -f leaves no process of it",
-    `proa run -d --network none --name bomb --pids-limit 100 tiny sh -c 'bomb() { bomb | bomb & }; bomb; exec sleep 1000' >/dev/null
+    `proa run -d --network none --name bomb --pids-limit 100 tiny sh -c 'bomb() { bomb | bomb & }; bomb; exec sleep 1000' | remember bomb
 group=$(cgroup bomb); until_true sh -c "! grep -q 'max 0' $group/pids.events"; pids=$(cat $group/pids.current); [ $pids -le 100 ] && echo bounded
 proa rm -f -t 0 bomb; [ -e $group ] && echo "$group is left"; ps -u alice -o args | grep -c '[b]omb()'`,
     ({ stdout }) => expect(stdout).toBe("bounded\nbomb\n0\n"),
-    90,
   );
   vm.check(
     "--ulimit holds",
@@ -167,7 +171,7 @@ vm.describe("limits of disks", () => {
   );
   vm.check(
     "a weight is written where the kernel has one, else it is a warning",
-    `proa run -d --network none --name weighed --blkio-weight 200 tiny sleep 1000 >/dev/null
+    `proa run -d --network none --name weighed --blkio-weight 200 tiny sleep 1000 | remember weighed
 cat $(cgroup weighed)/io.weight $(cgroup weighed)/io.bfq.weight 2>/dev/null; proa rm -f -t 0 weighed >/dev/null`,
     ({ stdout, stderr }) => expect(`${stdout}${stderr}`).toMatch(/default \d+|weight/i),
   );
@@ -186,7 +190,7 @@ vm.describe("files by their own name", () => {
   );
   vm.check(
     "nothing of all that is left",
-    `proa rm -f -a -t 0 >/dev/null; until_true sh -c '! systemctl --user list-units --all --plain --no-legend "proa-*" | grep -q .'; scopes`,
+    `proa rm -f -a -t 0 >/dev/null; nothing_left`,
     ({ stdout, stderr, status }) =>
       expect({ stdout, stderr, status }).toEqual({ stdout: "", stderr: "", status: 0 }),
   );

@@ -1,6 +1,7 @@
 /** Sessions, lingering, controllers that are not delegated: what the system decides, and how it is told. */
 import { expect } from "bun:test";
 import { useVm } from "../harness";
+import { PATIENT } from "../harness/vm";
 
 const vm = useVm({
   user: "root",
@@ -9,30 +10,30 @@ const vm = useVm({
 #!/bin/bash
 exec systemd-run --quiet --pipe --wait --collect -p PAMName=login -p User=$1 -p 'WorkingDirectory=~' -E PATH=/job:/usr/local/bin:/usr/bin:/bin bash -c ". /job/prelude.sh; $2"
 END
-chmod 755 /usr/local/bin/session; chmod -R a+rX /job; session alice 'proa load -q -i /job/image >/dev/null'`,
+chmod 755 /usr/local/bin/session; chmod -R a+rX /job; mkdir -p -m 1777 /tmp/vm; chmod 1777 /tmp/vm
+for user in alice bob; do session $user '${PATIENT}'; done; session alice 'proa load -q -i /job/image >/dev/null'`,
 });
 const linesOf = (stdout: string) => stdout.trimEnd().split("\n");
 
 vm.describe("a container and the login that started it", () => {
   vm.check(
     "it lives on after the logout where the user lingers, and nothing is said",
-    `session alice 'proa run -d --network none --name keep tiny sleep 3331 >/dev/null'; sleep 2; loginctl list-sessions --no-legend | grep -c alice; ps -u alice -o args | grep -c '^sleep 3331'
+    `session alice 'proa run -d --network none --name keep tiny sleep 3331 >/dev/null'; until_true eval '! loginctl list-sessions --no-legend | grep -q alice'; loginctl list-sessions --no-legend | grep -c alice; ps -u alice -o args | grep -c '^sleep 3331'
 session alice 'proa inspect -f "{{.State.Status}}" keep; proa rm -f -t 0 keep'`,
     ({ stdout, stderr }) =>
       expect({ stdout, stderr }).toEqual({ stdout: "0\n1\nrunning\nkeep\n", stderr: "" }),
   );
   vm.check(
     "run -d says once what would let it live on where the user does not linger",
-    `session bob 'proa load -q -i /job/image >/dev/null; proa run -d --network none --name brief tiny sh -c "trap exit 0 TERM; while :; do sleep 1; done" >/dev/null; ps -u bob -o args | grep -c "^sh -c trap"'; sleep 1`,
+    `session bob 'proa load -q -i /job/image >/dev/null; proa run -d --network none --name brief tiny sh -c "trap exit 0 TERM; while :; do sleep 1; done" >/dev/null; ps -u bob -o args | grep -c "^sh -c trap"'`,
     ({ stdout, stderr }) => {
       expect(stdout).toBe("1\n");
       expect(linesOf(stderr).filter((line) => line.includes("loginctl enable-linger"))).toHaveLength(1);
     },
-    90,
   );
   vm.check(
     "and it has ended with the session, which the next command sees",
-    `until_true sh -c "! ps -u bob -o args | grep -q '^sh -c trap'" 2>/dev/null || until_true sh -c "! ps -u bob -o args | grep -q '^sh -c trap'"; ps -u bob -o args | grep '^sh -c trap'; session bob 'proa inspect -f "{{.State.Status}}" brief; proa rm brief; proa ps -aq' 2>/dev/null`,
+    `until_true eval "! ps -u bob -o args | grep -q '^sh -c trap'"; ps -u bob -o args | grep '^sh -c trap'; session bob 'proa inspect -f "{{.State.Status}}" brief; proa rm brief; proa ps -aq' 2>/dev/null`,
     ({ stdout }) => expect(stdout).toBe("exited\nbrief\n"),
   );
   vm.check(
@@ -76,7 +77,6 @@ session alice 'proa run --name poor --network none --cpuset-cpus 0 --device-writ
       }
       expect(stdout).toMatch(/Delegate=/);
     },
-    90,
   );
   vm.check(
     "the limits that are to be had hold all the same",

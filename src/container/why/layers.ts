@@ -14,7 +14,7 @@ export function layersClaims(context: Context, row: ContainerRow): Claim[] {
   const why = failure === undefined ? [] : [seen(failure, join(directory, "failure"))];
   return [
     {
-      claim: `the layers of its image are not all here, and ${failure === undefined ? "nobody fetches them" : "could not be fetched"}: reading what is missing fails with EIO`,
+      claim: `the layers of its image are not all here, and ${failure === undefined ? "nobody fetches them until they are read" : "could not be fetched: reading what is missing tries again, and fails with EIO"}`,
       evidence: [plan, ...why],
       mend: `proa pull --lazy ${row.image_ref}: the fetching goes on, for this container too`,
     },

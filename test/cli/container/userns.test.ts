@@ -194,6 +194,16 @@ describe.skipIf(missing !== null || uid === 0)("--userns", () => {
     expect(await start("auto3")).toBe(one);
   });
 
+  test.each(["auto", "nomap"])(
+    "%s with --privileged: every capability, over ids of its own only",
+    async (mode) => {
+      const options = ["--userns", mode, "--privileged"];
+      const script =
+        "id -u; mount -t tmpfs none /tmp && echo mounted; chown 7 /etc/passwd && stat -c %u /etc/passwd";
+      expect(await shell(place, options, script)).toBe("0\nmounted\n7");
+    },
+  );
+
   test("auto is large enough for the image's users, and refuses what there is not", async () => {
     const [line = ""] = map(await shell(place, ["--userns", "auto", "-u", "app"], "cat /proc/self/uid_map"));
     expect(Number(line.split(" ")[2])).toBeGreaterThanOrEqual(1024);

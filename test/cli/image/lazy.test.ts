@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { extract } from "tar-stream";
 import {
   type GatedRegistry,
@@ -97,6 +97,16 @@ async function forget(): Promise<void> {
 }
 
 const fetchers = () => processesOf(engine.sandbox).filter(({ command }) => command.endsWith("__lazy"));
+/** Processes that call themselves TITLE and the image of a container. */
+const titled = (title: string, image: string) =>
+  readdirSync("/proc").filter((pid) => {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+      return command.startsWith(title) && command.includes(image.replace("sha256:", ""));
+    } catch {
+      return false;
+    }
+  });
 const whenWhole = () =>
   waitUntil(() => fetchers().length === 0, { timeoutMs: 20_000, what: "end of the fetcher" });
 const lazyRoots = () => {
@@ -236,16 +246,8 @@ describe("run --lazy", () => {
     const name = await chunked();
     gate.hold(100_000);
     const id = await engine.ok(["run", "-d", "--lazy", "--name", "small", name, "sleep", "1000"]);
-    const image = (await engine.ok(["inspect", "-f", "{{.Image}}", id])).replace("sha256:", "");
-    const servers = () =>
-      readdirSync("/proc").filter((pid) => {
-        try {
-          const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-          return command.startsWith("proa-lazyfs") && command.includes(image);
-        } catch {
-          return false;
-        }
-      });
+    const image = await engine.ok(["inspect", "-f", "{{.Image}}", id]);
+    const servers = () => titled("proa-lazyfs", image);
     expect(servers()).toHaveLength(1);
     expect(await engine.ok(["exec", "small", "ps", "-o", "args"])).not.toContain("lazyfs");
     await engine.ok(["rm", "-f", "small"]);
@@ -309,18 +311,77 @@ describe("what can go wrong", () => {
     expect(lazyRoots()).toEqual([]);
   }, 120_000);
 
-  test("the fetcher is killed: the next start brings another, for the containers of before, too", async () => {
-    const name = await chunked();
-    gate.hold(100_000);
-    await engine.ok(["run", "-d", "--lazy", "--name", "before", name, "sleep", "1000"]);
+  const killFetcher = async () => {
     for (const { pid } of fetchers()) process.kill(pid, "SIGKILL");
     await whenWhole();
-    const failed = await read("before", "/data/large");
+  };
+
+  test("the fetcher is killed: a container that reads what is missing brings another", async () => {
+    const name = await chunked();
+    gate.hold(100_000);
+    await engine.ok(["run", "-d", "--lazy", "--name", "reads", name, "sleep", "1000"]);
+    await killFetcher();
+    expect(await engine.ok(["why", "reads"])).toContain("nobody fetches them until they are read");
+    expect((await read("reads", "/data/large")).stdout).toStartWith(sum(large));
+    expect(fetchers()).toHaveLength(1);
+    gate.letGo();
+    await whenWhole();
+    expect(lazyRoots()).toEqual([]);
+    const image = await engine.ok(["inspect", "-f", "{{.Image}}", "reads"]);
+    expect(titled("proa-keeper", image)).toHaveLength(1);
+    await engine.ok(["rm", "-f", "reads"]);
+    await waitUntil(() => titled("proa-keeper", image).length === 0, { what: "end of the keeper" });
+  }, 120_000);
+
+  test("the fetcher is killed: what the restart policy starts again finds what is missing, its own program too", async () => {
+    const name = await chunked();
+    gate.hold(100_000);
+    const script =
+      "[ -e /second ] && exec /opt/busybox sha256sum /data/large; >/second; echo first; sleep 1000";
+    const policy = ["--restart", "on-failure:1"];
+    const id = await engine.ok([
+      "run",
+      "-d",
+      "--lazy",
+      ...policy,
+      "--name",
+      "again",
+      name,
+      "sh",
+      "-c",
+      script,
+    ]);
+    await waitUntil(async () => (await engine.ok(["logs", id])) === "first");
+    const pid = Number(await engine.ok(["inspect", "-f", "{{.State.Pid}}", id]));
+    await killFetcher();
+    process.kill(pid, "SIGKILL");
+    expect((await engine.proa(["wait", id], { timeoutMs: 50_000 })).stdout).toBe("0\n");
+    expect(await engine.ok(["logs", id])).toContain(sum(large));
+    expect(await engine.ok(["inspect", "-f", "{{.RestartCount}}", id])).toBe("1");
+  }, 120_000);
+
+  test("nobody can fetch: reading what is missing fails, and goes on when somebody can again", async () => {
+    const name = await chunked();
+    gate.hold(100_000);
+    await engine.ok(["run", "-d", "--lazy", "--name", "away", name, "sleep", "1000"]);
+    gate.shut();
+    await killFetcher();
+    const failed = await read("away", "/data/large", 110_000);
     expect([failed.exitCode, failed.stderr]).toEqual([
       1,
       expect.stringMatching(/I\/O error|Input\/output error/),
     ]);
-    expect(await engine.ok(["why", "before"])).toContain("reading what is missing fails with EIO");
+    gate.open();
+    await waitUntil(async () => (await read("away", "/data/large", 110_000)).stdout.startsWith(sum(large)), {
+      timeoutMs: 110_000,
+    });
+  }, 240_000);
+
+  test("the fetcher is killed: the next start brings another, for the containers of before, too", async () => {
+    const name = await chunked();
+    gate.hold(100_000);
+    await engine.ok(["run", "-d", "--lazy", "--name", "before", name, "sleep", "1000"]);
+    await killFetcher();
     expect(await engine.ok(["run", "--rm", name, "cat", "/data/small"])).toBe("small"); // an image that is half here needs no --lazy
     expect((await read("before", "/data/large")).stdout).toStartWith(sum(large));
     gate.letGo();
@@ -387,6 +448,59 @@ describe("what can go wrong", () => {
     expect([stdout, exitCode]).toEqual(["small\n", 0]);
     expect(stderr).toMatch(
       /Warning: .*plain:v1 is pulled whole: layer sha256:[0-9a-f]{12} has no table of contents/,
+    );
+  });
+
+  test("tables that together tell of more than any disk has: an ordinary pull, which is said", async () => {
+    const sum = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+    const absurd = async (tree: Record<string, string>, pieces: number) => {
+      const layer = await makeLayer(tree, { compression: "zstd" });
+      const entries = Array.from({ length: pieces }, (_, at) => ({
+        type: "reg",
+        name: `absurd/${at}`,
+        size: 64 << 20,
+        digest: sum(Buffer.from("x")),
+        endOffset: layer.bytes.length,
+      }));
+      const text = Buffer.from(JSON.stringify({ version: 1, entries }));
+      const table = zstdCompressSync(text);
+      const frame = Buffer.alloc(8); // one that decoders skip
+      frame.writeUInt32LE(0x184d2a50, 0);
+      frame.writeUInt32LE(table.length, 4);
+      const bytes = Buffer.concat([layer.bytes, frame, table]);
+      const annotations = {
+        "io.github.containers.zstd-chunked.manifest-position": `${layer.bytes.length + 8}:${table.length}:${text.length}:1`,
+        "io.github.containers.zstd-chunked.manifest-checksum": sum(table),
+      };
+      return { layer: { ...layer, bytes, digest: sum(bytes) }, annotations };
+    };
+    const both = [await absurd({ one: "1\n" }, 10_000), await absurd({ two: "2\n" }, 10_000)];
+    const image = await makeImage({
+      layers: [await tinyLayer(), ...both.map(({ layer }) => layer)],
+      config: { Env: ["PATH=/bin"] },
+    });
+    const manifest = JSON.parse(Buffer.from(image.top.bytes).toString()) as { layers: object[] };
+    manifest.layers = manifest.layers.map((each, at) => ({
+      ...each,
+      ...(at > 0 && { annotations: both[at - 1]?.annotations }),
+    }));
+    const bytes = Buffer.from(JSON.stringify(manifest));
+    const name = `${registry.host}/absurd:v1`;
+    await pushImage(name, { ...image, top: { ...image.top, bytes, digest: sum(bytes) } });
+    const base = await makeImage({ layers: [await tinyLayer()], config: {} }); // whose layer has no table, and is to be here
+    await engine.ok(["pull", "-q", await pushImage(`${registry.host}/tiny-base:v1`, base)]);
+    const { stdout, stderr, exitCode } = await engine.proa([
+      "run",
+      "--rm",
+      "--lazy",
+      name,
+      "cat",
+      "/one",
+      "/two",
+    ]);
+    expect([stdout, exitCode]).toEqual(["1\n2\n", 0]);
+    expect(stderr).toMatch(
+      /Warning: .*absurd:v1 is pulled whole: .*its files have 1342177280000 bytes, the limit is/,
     );
   });
 
