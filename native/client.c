@@ -344,8 +344,11 @@ static void restore(struct foreground *front)
 static void leave(struct foreground *front)
 {
 	wire_flush(front->relay.control, &front->control_out);
+	/* Behind what was typed; where that still waits for a process that does not read, beside it. */
 	if (wire_pending(&front->out) == 0)
 		wire_send(front->relay.data, &front->out, WIRE_DETACH, NULL, 0);
+	else
+		send_control(front, WIRE_DETACH, NULL, 0);
 }
 
 /* End by signal NUMBER, as if it had never been caught. */

@@ -149,6 +149,8 @@ static void __attribute__((noreturn)) serve(json_t *request, struct exec *exec, 
 	session_begin(session, pid);
 	relay_started(relay);
 	session_tell(session);
+	if (session->id)
+		relay_tells(relay, exec->journal, session->id);
 	bundle_free(bundle);
 	json_object_del(request, "process");
 	malloc_trim(0);

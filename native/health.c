@@ -59,6 +59,7 @@ struct health {
 	int pidfd;
 	struct state state;
 	bool paused, cancelled, asked;
+	bool acted;                /* it is being ended for its health: what dies is not checked on */
 	int64_t began_ms;          /* of this life, monotonic */
 	int64_t due_ms, late_ms;   /* next check, 0: none; when the probe under way is too late */
 	int64_t kill_ms;           /* the container was told to stop, and is killed then; 0: not */
@@ -328,7 +329,7 @@ static void plan_next(struct health *health)
 	if (wait > 0 && !health->state.starting_up && health->state.status == LIVE_STARTING &&
 	    now - health->began_ms < health->start_period_ms)
 		wait = health->start_interval_ms;
-	health->due_ms = health->paused || wait == 0 ? 0 : now + wait;
+	health->due_ms = health->paused || health->acted || wait == 0 ? 0 : now + wait;
 	set_timer(health);
 }
 
@@ -373,8 +374,9 @@ static void act(struct health *health)
 	enum action action = health->state.exhausted ? ACT_RESTART
 		: health->state.status == LIVE_UNHEALTHY && health->state.failed ? health->action : ACT_NONE;
 
-	if (action == ACT_NONE || health->kill_ms)
+	if (action == ACT_NONE || health->acted)
 		return;
+	health->acted = true;
 	if (action == ACT_RESTART)
 		life_restart(health->life);
 	if (action == ACT_STOP)
@@ -483,7 +485,7 @@ void health_begin(struct health *health, struct relay *relay, struct live *live,
 	health->pid = pid;
 	health->pidfd = pidfd;
 	health->state = (struct state){ .status = LIVE_STARTING, .starting_up = health->startup.process != NULL };
-	health->paused = health->cancelled = health->asked = false;
+	health->paused = health->cancelled = health->asked = health->acted = false;
 	health->kill_ms = health->late_ms = 0;
 	health->began_ms = monotonic_ms();
 	health->guest = (struct relay_guest){ .fd = -1, .ready = ready, .check = check };

@@ -250,8 +250,8 @@ static int enter_cwd(const struct process *process, struct err *err)
 			    : path_make(root, process->cwd, true, 0755, PATH_FOLLOW);
 	if (fd < 0) {
 		err_set(err, -fd, "enter working directory", process->cwd);
-		if (err && process->joins)
-			err->exit = 126; /* the program cannot be executed so; the container is as it was */
+		if (err && process->joins) /* the container is as it was: the status is that of a program that cannot be executed */
+			err->exit = fd == -ENOENT || fd == -ENOTDIR ? 127 : 126;
 		return fd;
 	}
 	if (fchdir(fd) < 0)

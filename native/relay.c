@@ -156,6 +156,12 @@ void relay_process(struct relay *relay, int pidfd, int console_fd, bool input, b
 	relay->veof = tcgetattr(console_fd, &modes) == 0 ? modes.c_cc[VEOF] : 4;
 }
 
+void relay_tells(struct relay *relay, const struct journal *journal, const char *exec_id)
+{
+	relay->journal = journal;
+	relay->exec_id = exec_id;
+}
+
 void relay_listen(struct relay *relay, int listen_fd)
 {
 	set_nonblocking(listen_fd);
@@ -391,6 +397,29 @@ static int take_input(struct relay *relay, struct client *client)
 	return 0;
 }
 
+/* PAYLOAD: rows and columns of the terminal. */
+static void resize(struct relay *relay, const unsigned char *payload)
+{
+	struct winsize size = {
+		.ws_row = (unsigned short)(payload[0] << 8 | payload[1]),
+		.ws_col = (unsigned short)(payload[2] << 8 | payload[3]),
+	};
+
+	if (relay->console_fd < 0 || ioctl(relay->console_fd, TIOCSWINSZ, &size) < 0 || relay->exec_id)
+		return;
+	autofree char *height = xasprintf("%u", size.ws_row);
+	autofree char *width = xasprintf("%u", size.ws_col);
+	journal_write(relay->journal, "container", "resize", "height", height, "width", width, (char *)NULL);
+}
+
+static void tell_detached(const struct relay *relay)
+{
+	if (relay->exec_id)
+		journal_write(relay->journal, "container", "exec_detach", "execID", relay->exec_id, (char *)NULL);
+	else
+		journal_write(relay->journal, "container", "detach", (char *)NULL);
+}
+
 static int handle_control(struct relay *relay, struct client *client, uint8_t type, size_t len)
 {
 	const unsigned char *payload = client->control;
@@ -404,13 +433,7 @@ static int handle_control(struct relay *relay, struct client *client, uint8_t ty
 	case WIRE_RESIZE:
 		if (len != 4)
 			return -EPROTO;
-		if (relay->console_fd >= 0) {
-			struct winsize size = {
-				.ws_row = (unsigned short)(payload[0] << 8 | payload[1]),
-				.ws_col = (unsigned short)(payload[2] << 8 | payload[3]),
-			};
-			ioctl(relay->console_fd, TIOCSWINSZ, &size);
-		}
+		resize(relay, payload);
 		return 0;
 	case WIRE_SIGNAL: {
 		uint32_t number = len == 4 ? wire_get32(payload) : 0;
@@ -430,7 +453,10 @@ static int handle_control(struct relay *relay, struct client *client, uint8_t ty
 			hangup_end(relay->pidfd);
 		return 0;
 	case WIRE_DETACH:
-		return len == 0 ? -EPIPE : -EPROTO;
+		if (len != 0)
+			return -EPROTO;
+		tell_detached(relay);
+		return -EPIPE;
 	case WIRE_CLOSE:
 		if (len != 1 || (payload[0] & ~(WIRE_WANTS_STDOUT | WIRE_WANTS_STDERR)))
 			return -EPROTO;

@@ -21,6 +21,7 @@
 #include <sys/types.h>
 
 #include "err.h"
+#include "journal.h"
 #include "log.h"
 
 #define RELAY_QUEUE_BYTES (256 << 10)
@@ -59,6 +60,12 @@ void relay_drop_pipes(struct relay *relay);
  * ends when a client that has it says so or leaves. LOG may be NULL and stays the caller's.
  */
 void relay_process(struct relay *relay, int pidfd, int console_fd, bool input, bool stdin_once, struct log *log);
+
+/*
+ * Tell JOURNAL, which may be NULL and stays the caller's, of clients that leave on purpose. EXEC_ID, borrowed, is the session of `exec`; NULL: it is the
+ * container itself, of which new sizes of the terminal are told, too.
+ */
+void relay_tells(struct relay *relay, const struct journal *journal, const char *exec_id);
 
 /* Accept clients from LISTEN_FD, a listening socket that becomes the relay's. */
 void relay_listen(struct relay *relay, int listen_fd);

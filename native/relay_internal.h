@@ -32,6 +32,8 @@ struct relay {
 	unsigned char veof;          /* what the terminal was last seen to read as end of file */
 	bool line_open;              /* typed bytes since the last newline */
 	struct log *log;
+	const struct journal *journal; /* see relay_tells() */
+	const char *exec_id;
 	struct client *clients;
 	size_t n_clients;
 	unsigned char *buffer;       /* mapped, BUFFER_BYTES */

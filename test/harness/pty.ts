@@ -8,7 +8,7 @@ export type Pty = {
   resize(cols: number, rows: number): void;
   /**
    * Wait until what was printed since the last `waitFor` matches, and return the match. Throws, with the output, after `timeoutMs`
-   * (default 10,000) or when the program has ended without it.
+   * (default 20,000) or when the program has ended without it.
    */
   waitFor(pattern: RegExp | string, timeoutMs?: number): Promise<string>;
   kill(signal?: NodeJS.Signals): void;
@@ -72,7 +72,7 @@ export function startPty(command: readonly string[], options: PtyStart): Pty {
     resize(cols, rows) {
       terminal.resize(cols, rows);
     },
-    async waitFor(pattern, timeoutMs = 10_000) {
+    async waitFor(pattern, timeoutMs = 20_000) {
       const end = performance.now() + timeoutMs;
       for (;;) {
         const found = match(pattern);

@@ -1,11 +1,11 @@
 /** Waiting for a condition, never for the clock. */
 
-/** Resolves with what `condition` returns once that is truthy. Throws after `timeoutMs` (default 10,000). */
+/** Resolves with what `condition` returns once that is truthy. Throws after `timeoutMs` (default 20,000). */
 export async function waitUntil<T>(
   condition: () => T | Promise<T>,
   options: { timeoutMs?: number; what?: string } = {},
 ): Promise<NonNullable<T>> {
-  const timeoutMs = options.timeoutMs ?? 10_000;
+  const timeoutMs = options.timeoutMs ?? 20_000;
   const end = performance.now() + timeoutMs;
   for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 50)) {
     const value = await condition();

@@ -37,7 +37,10 @@ describe.skipIf(helperMissing !== undefined)(`journal${helperMissing ? ` (${help
       expect(event?.nanoseconds).toBeGreaterThanOrEqual(before);
       expect(event?.nanoseconds.toString().slice(0, 10)).toBe(String(event?.time));
     }
-    expect(events[1]?.Actor.Attributes).toMatchObject({ exitCode: "7", execDuration: "0" });
+    expect(events[1]?.Actor.Attributes).toMatchObject({
+      exitCode: "7",
+      execDuration: expect.stringMatching(/^\d+$/),
+    });
     expect(statSync(journal.path).mode & 0o777).toBe(0o600);
   });
 

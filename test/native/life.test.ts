@@ -193,8 +193,9 @@ describe.skipIf(helperMissing !== undefined)("several lives", () => {
 
   test("a life that a limit ends is 255; its signal comes first, KILL after the grace", async () => {
     const limit = { afterMs: 100, graceMs: 100, signal: 15 };
+    // On a busy machine it takes its time until it would hear a signal.
     const polite = await start(["sh", "-c", "trap 'echo asked; exit 0' TERM; while :; do sleep 0.02; done"], {
-      life: { timeLimit: limit },
+      life: { timeLimit: { ...limit, afterMs: 2000, graceMs: 20_000 } },
     });
     const deaf = await start(["sleep", "100"], { life: { timeLimit: limit } });
     await Promise.all([ended(polite), ended(deaf)]);

@@ -79,10 +79,13 @@ describe.skipIf(missing !== null)("exec", () => {
     expect((await exec(["-u", "5:6"], ["sh", "-c", "echo $(id -u) $(id -g)"])).stdout).toBe("5 6\n");
   });
 
-  test("-w a directory that is not there is an error", async () => {
-    const result = await exec(["-w", "/no/such"], ["true"]);
-    expect(result.stderr).toContain("/no/such: no such file or directory");
-    expect(result.exitCode).toBe(126);
+  test.each([
+    ["/no/such", "no such file or directory"],
+    ["/etc/passwd", "not a directory"],
+  ])("-w %s is an error, with the status that docker has for it", async (path, why) => {
+    const result = await exec(["-w", path], ["true"]);
+    expect(result.stderr).toContain(`${path}: ${why}`);
+    expect(result.exitCode).toBe(127);
   });
 
   test("is in every namespace of the container, under its filter, with its capabilities and limits", async () => {

@@ -32,6 +32,14 @@ describe.skipIf(missing !== null)("health checks", () => {
     );
   const becomes = (name: string, status: string) => reaches(name, (health) => health.Status === status);
   const check = (name: string) => engine.proa(["healthcheck", "run", name]);
+  test("healthcheck run --ignore-result tells what was found, with status 0", async () => {
+    await detach(place, "ill", SLEEP, ["--health-cmd", "false", "--health-interval", "1h"]);
+    expect(await check("ill")).toMatchObject({ stdout: "unhealthy\n", exitCode: 1 });
+    const ignored = ["healthcheck", "run", "--ignore-result", "ill"];
+    expect(await engine.proa(ignored)).toMatchObject({ stdout: "unhealthy\n", exitCode: 0 });
+    expect((await engine.proa(["healthcheck", "run", "--ignore-result", "nosuch"])).exitCode).toBe(125);
+  });
+
   const psStatus = (name: string) =>
     engine.ok(["ps", "-a", "--filter", `name=^${name}$`, "--format", "{{.Status}}"]);
 

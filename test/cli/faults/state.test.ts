@@ -54,7 +54,7 @@ describe.skipIf(missing !== null)("the clock was set back by a year", () => {
     expect(await engine.ok(["ps", "-a"])).not.toMatch(NONSENSE);
     await engine.ok(["start", id]);
     await engine.ok(["restart", "-t", "0", id]);
-    expect(await engine.ok(["ps", "--format", "{{.Status}}"])).toStartWith("Up Less than a second");
+    expect(await engine.ok(["ps", "--format", "{{.Status}}"])).toMatch(/^Up (Less than a|\d+) seconds?$/);
     await expectNothingLeft(engine);
   });
 

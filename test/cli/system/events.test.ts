@@ -80,7 +80,10 @@ describe.skipIf(missing !== null)("events", () => {
       expect(Math.floor(timeNano / 1e9)).toBe(time);
     }
     const died = told.find(({ Action }) => Action === "die");
-    expect(died?.Actor.Attributes).toMatchObject({ exitCode: "3", execDuration: "0" });
+    expect(died?.Actor.Attributes).toMatchObject({
+      exitCode: "3",
+      execDuration: expect.stringMatching(/^\d+$/),
+    });
   });
 
   test("tell of each verb", async () => {
