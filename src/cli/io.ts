@@ -61,7 +61,8 @@ function outStream(fd: number, env: Env, lossy = false): OutStream {
     },
     write(data) {
       // Bun has this loaded, and it writes lines in the same way: a message alone needs no more
-      if (fd === 2 && typeof data === "string" && data.endsWith("\n")) {
+      // where Bun colours nothing: with a terminal, or FORCE_COLOR, it makes all that is an error red
+      if (fd === 2 && !Bun.enableANSIColors && typeof data === "string" && data.endsWith("\n")) {
         console.error(data.slice(0, -1));
         return;
       }

@@ -43,6 +43,8 @@ const entriesLimit = 500_000;
 const nameLimit = 255; // the kernel's, of a component
 const pathLimit = 4095;
 export const chunkLimitBytes = 64 << 20; // of what has to be in memory for a read; usual are 4 MiB and less
+/** Of all pieces of an image together: they get a (sparse) file, which no file system takes of any size. */
+export const contentLimitBytes = 2 ** 40;
 const holeLimitBytes = 2 ** 32 - 1; // the index has 32 bits for a piece
 const xattrLimit = 65_535;
 const idLimit = 2 ** 32 - 2;
@@ -173,7 +175,24 @@ function readEntries(
     if (entry.type === "reg" && entry.size > 0) file = { entry, raw: one, chunks: [one] };
   }
   close();
-  return { packing, entries };
+  const contents = { packing, entries };
+  assertContentLimit(layer.digest, contentBytes(contents));
+  return contents;
+}
+
+/** Bytes of all pieces. */
+export function contentBytes({ entries }: Contents): number {
+  let bytes = 0;
+  for (const { chunks } of entries)
+    for (const { size, digest } of chunks) if (digest !== undefined) bytes += size;
+  return bytes;
+}
+
+/** @throws EngineError `invalid` */
+export function assertContentLimit(on: string, bytes: number): void {
+  if (bytes <= contentLimitBytes) return;
+  const why = `its files have ${bytes} bytes, the limit is ${contentLimitBytes}`;
+  throw new EngineError("invalid", "read table of contents", on, why);
 }
 
 function count(layer: Descriptor, value: unknown, limit = Number.MAX_SAFE_INTEGER): number {

@@ -34,16 +34,30 @@ import {
 } from "../storage";
 import { Gate } from "./_gate";
 import { artifactName, CREATED, findArtifact } from "./artifact";
+import type { LayerStatus } from "./progress";
+import type { PushStatus } from "./push";
 
-export type TransferOptions = {
+/** What becomes of one blob. */
+export type BlobProgress<Status> = {
+  kind: "layer";
+  /** Its digest. */
+  id: string;
+  status: Status;
+  /** Bytes. */
+  current: number;
+  total: number;
+};
+
+export type TransferOptions<Status = never> = {
   userAgent: string;
   flags: RegistryFlags;
+  onProgress?: (progress: BlobProgress<Status>) => void;
   signal?: AbortSignal | undefined;
 };
 
 const connectionsLimit = 6; // as for layers
 
-function connectingOf(context: Context, options: TransferOptions): Connecting {
+function connectingOf(context: Context, options: Omit<TransferOptions, "onProgress">): Connecting {
   return { env: context.env, userAgent: options.userAgent, flags: options.flags, signal: options.signal };
 }
 
@@ -58,7 +72,7 @@ function explain(what: string, name: string, error: unknown, signal: AbortSignal
 export async function pullArtifact(
   context: Context,
   text: string,
-  options: TransferOptions,
+  options: TransferOptions<LayerStatus>,
 ): Promise<Digest> {
   const name = artifactName(text);
   const reference = withDefaultTag(parseReference(text));
@@ -69,9 +83,7 @@ export async function pullArtifact(
     for (const source of pullSources(reference, connectingOf(context, options))) {
       try {
         const client = new RegistryClient(source.domain, source.options);
-        return await whileKept(context, () =>
-          pullFrom(context, client, source.path, name, options.signal, options.flags.signaturePolicy),
-        );
+        return await whileKept(context, () => pullFrom(context, client, source.path, name, options));
       } catch (error) {
         if (!source.isMirror || options.signal?.aborted) throw error;
         context.warn(`mirror ${source.domain}/${source.path}: ${reasonOf(error)}`);
@@ -91,8 +103,7 @@ async function pullFrom(
   client: RegistryClient,
   repository: string,
   name: string,
-  signal: AbortSignal | undefined,
-  policyFile: string | undefined,
+  { signal, onProgress, flags: { signaturePolicy: policyFile } }: TransferOptions<LayerStatus>,
 ): Promise<Digest> {
   const { tag, digest: wanted } = parseReference(name);
   const { bytes, contentType, digest } = await client.fetchManifest(repository, wanted ?? tag ?? "", signal);
@@ -112,9 +123,11 @@ async function pullFrom(
   signal?.addEventListener("abort", onAbort, { once: true });
   try {
     const unique = [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
-    const fetched = unique.map((blob) =>
-      gate.pass(() => fetchBlob(context, client, repository, blob, stop.signal)),
-    );
+    const fetched = unique.map((blob) => {
+      const tell: Tell<LayerStatus> = (status, current) =>
+        onProgress?.({ kind: "layer", id: blob.digest, status, current, total: blob.size });
+      return fetchBlob(context, client, repository, blob, { gate, signal: stop.signal, tell });
+    });
     for (const each of fetched) each.catch((error: unknown) => stop.abort(error));
     await Promise.allSettled(fetched);
     stop.signal.throwIfAborted();
@@ -140,31 +153,41 @@ async function pullFrom(
   return digest;
 }
 
+type Tell<Status> = (status: Status, currentBytes: number) => void;
+
 async function fetchBlob(
   context: Context,
   client: RegistryClient,
   repository: string,
   blob: Descriptor,
-  signal: AbortSignal,
+  { gate, signal, tell }: { gate: Gate; signal: AbortSignal; tell: Tell<LayerStatus> },
 ): Promise<void> {
-  if (hasBlob(context, blob.digest, blob.size)) return;
-  await whileFetching(context, blob.digest, signal, async () => {
-    if (hasBlob(context, blob.digest, blob.size)) return;
-    const writer = new BlobWriter(context, blob.digest, blob.size);
-    try {
-      for await (const chunk of client.streamBlob(repository, blob, signal)) writer.write(chunk);
-      await writer.finish();
-    } finally {
-      writer.close();
-    }
-  });
+  const isHere = () => hasBlob(context, blob.digest, blob.size);
+  if (isHere()) return tell("exists", blob.size);
+  tell("waiting", 0);
+  await gate.pass(() =>
+    whileFetching(context, blob.digest, signal, async () => {
+      if (isHere()) return;
+      const writer = new BlobWriter(context, blob.digest, blob.size);
+      try {
+        for await (const chunk of client.streamBlob(repository, blob, signal)) {
+          writer.write(chunk);
+          tell("downloading", writer.sizeBytes);
+        }
+        await writer.finish();
+      } finally {
+        writer.close();
+      }
+    }),
+  );
+  tell("done", blob.size);
 }
 
 /** To where its name leads. Throws EngineError, its text beginning `push artifact: NAME`; `not-found` where it is not here. */
 export async function pushArtifact(
   context: Context,
   text: string,
-  options: TransferOptions,
+  options: TransferOptions<PushStatus>,
 ): Promise<Digest> {
   const { row, manifest } = findArtifact(context, text);
   const reference = parseReference(row.name);
@@ -178,14 +201,19 @@ export async function pushArtifact(
         ...new Map([manifest.config, ...manifest.layers].map((blob) => [blob.digest, blob])).values(),
       ];
       await Promise.all(
-        blobs.map(({ digest, size }) =>
-          gate.pass(() =>
+        blobs.map(async ({ digest, size }) => {
+          const tell: Tell<PushStatus> = (status, current) =>
+            options.onProgress?.({ kind: "layer", id: digest, status, current, total: size });
+          tell("preparing", 0);
+          const became = await gate.pass(() =>
             uploader.uploadBlob(target.path, {
               blob: { digest, size, content: Bun.file(blobPath(context, digest)) },
+              onProgress: (sentBytes) => tell("pushing", sentBytes),
               signal,
             }),
-          ),
-        ),
+          );
+          tell(became === "sent" ? "done" : became, size);
+        }),
       );
       const bytes = readBlob(context, row.digest as Digest);
       const put = reference.tag ?? row.digest;

@@ -47,6 +47,8 @@ export type SaveOptions = {
   level?: number | undefined;
   /** Only images for it may be saved. */
   platform?: string | undefined;
+  /** `oci-archive`: told of all layers, it says which of them are to be in the archive; all where it is absent. */
+  lacking?: (layers: readonly Descriptor[]) => Promise<ReadonlySet<Digest>>;
   /** Names in place of those that they were called by; what is put into the archive as it stands. */
   names?: string[];
   signal?: AbortSignal | undefined;
@@ -301,6 +303,7 @@ async function writeLayout(
 ): Promise<void> {
   const written = new Set<string>();
   const nameOf = (digest: Digest) => `blobs/${digest.replace(":", "/")}`;
+  const wanted = await options.lacking?.(images.flatMap(({ manifest }) => manifest.layers));
   files.put("oci-layout", json({ imageLayoutVersion: "1.0.0" }));
   files.directory("blobs");
   files.directory("blobs/sha256");
@@ -310,6 +313,7 @@ async function writeLayout(
   for (const image of images) {
     const layers: Descriptor[] = [];
     for (const layer of image.manifest.layers) {
+      if (wanted?.has(layer.digest) === false) continue;
       const made = await recompressedFor(context, layer, options);
       const { descriptor, path } = made ?? { descriptor: layer, path: blobPath(context, layer.digest) };
       layers.push(descriptor);

@@ -3,7 +3,7 @@ import { Database } from "bun:sqlite";
 import { chmodSync } from "node:fs";
 import { dirname } from "node:path";
 import { begun, EngineError, tracing } from "../error";
-import { layReserve } from "./reserve";
+import { isDiskFull, layReserve, shrinkReserve } from "./reserve";
 
 /** SQLite's waiters look again and again, with no queue: of 200 that write at once on a busy machine the unlucky wait for 20 s. */
 const BUSY_TIMEOUT_MS = 60_000;
@@ -21,6 +21,7 @@ const OPEN_TRIES = 50;
 /** Open the database at `path`, made and migrated as needed. Safe under parallel first starts. */
 export function openDatabase(path: string): Database {
   const done = begun("debug", `open database ${path}`);
+  let isShrunk = false;
   for (let attempt = 1; ; attempt++) {
     try {
       const db = open(path);
@@ -28,6 +29,10 @@ export function openDatabase(path: string): Database {
       done?.(attempt === 1 ? "at once" : `at attempt ${attempt}`);
       return (require("./_traced") as typeof import("./_traced")).traced(db);
     } catch (error) {
+      if (!isShrunk && isDiskFull(error) && shrinkReserve(dirname(path))) {
+        isShrunk = true; // reading, too, needs the log's index
+        continue;
+      }
       // creating the WAL can say "locked" in spite of the busy timeout
       if (attempt === OPEN_TRIES || !isBusy(error)) throw wrap(path, error);
       Bun.sleepSync(10);

@@ -2,7 +2,7 @@
  * Room for the last words. On a disk that is full not even a row can be deleted, and so nothing could ever be freed. A file beside the database
  * keeps the blocks that this needs: commands that free space give it up first, and make it again when they are through.
  */
-import { existsSync, unlinkSync, writeFileSync } from "node:fs";
+import { statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Context } from "./context";
 
@@ -16,7 +16,9 @@ function reservePath(data: string): string {
 /** Lay the reserve by where it is missing. Where there is no room for it, that is so. */
 export function layReserve(data: string): void {
   const path = reservePath(data);
-  if (existsSync(path)) return;
+  const left = sizeOf(path);
+  if (left >= Math.min(...reserveBytes)) return;
+  if (left >= 0) giveUp(path);
   for (const size of reserveBytes) {
     try {
       writeFileSync(path, Buffer.alloc(size), { mode: 0o600, flag: "wx" });
@@ -25,6 +27,23 @@ export function layReserve(data: string): void {
       giveUp(path); // a part of it may be of no use, and the next command tries again
     }
   }
+}
+
+/** So much of it is given up for one look at the database: the log's index, and a block or two beside it. */
+const lookBytes = 64 << 10;
+
+/** Give a little of the reserve up, so that what is there can be looked at. Returns whether there was any left. */
+export function shrinkReserve(data: string): boolean {
+  const path = reservePath(data);
+  const left = sizeOf(path) - lookBytes;
+  if (left < 0) return false;
+  giveUp(path);
+  try {
+    writeFileSync(path, Buffer.alloc(left), { mode: 0o600, flag: "wx" });
+  } catch {
+    giveUp(path); // somebody else was quicker
+  }
+  return true;
 }
 
 /** Do what frees space: again with the reserve given up where the database could not be written for want of room. */
@@ -47,6 +66,11 @@ export function isDiskFull(error: unknown): boolean {
       return true;
   }
   return false;
+}
+
+/** -1 where there is none. */
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? -1;
 }
 
 function giveUp(path: string): void {

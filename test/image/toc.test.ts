@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { makeIndex } from "../../src/image/_lazy-index";
 import { find, treeOf } from "../../src/image/_lazy-tree";
-import { fetchContents, openChunk } from "../../src/image/_toc";
+import { contentBytes, fetchContents, openChunk } from "../../src/image/_toc";
 import type { RawEntry } from "../../src/image/_toc-format";
 import type { Descriptor, Digest } from "../../src/oci";
 
@@ -125,8 +125,22 @@ describe("a table of zstd:chunked", () => {
     ["another version", '{"version":2,"entries":[]}', /an unknown version/],
     ["no entries", '{"version":1}', /no list of entries/],
     ["null", "null", /no list of entries|unknown version/],
+    [
+      "files of more bytes together than any file system takes",
+      Array.from({ length: 16_385 }, (_, at) => file({ name: `${at}`, size: 64 << 20 })),
+      /its files have 1099578736640 bytes, the limit is 1099511627776/,
+    ],
   ])("refuses %s", async (_what, entries, words) => {
     expect(await reason(layerOf(entries).read())).toMatch(words);
+  });
+
+  test("takes as many as the limit, and holes that are larger", async () => {
+    const most = Array.from({ length: 16_384 }, (_, at) => file({ name: `${at}`, size: 64 << 20 }));
+    const holes = Array.from({ length: 300 }, (_, at) =>
+      file({ name: `hole${at}`, size: 2 ** 32 - 1, chunkType: "zeros" }),
+    );
+    const contents = await layerOf([...most, ...holes]).read();
+    expect(contentBytes(contents)).toBe(2 ** 40);
   });
 
   test.each<[string, Record<string, string>, RegExp]>([

@@ -21,6 +21,7 @@ export const command = defineCommand({
   },
   fields: async () => (await import("../document-fields")).fieldsOf("artifact"),
   async run({ app, args }) {
+    if (args.format !== undefined) await formatDocuments([], args.format);
     const { row, document } = findArtifact(app.context, args.artifact, 1);
     const shown = { Manifest: document, Name: row.name, Digest: row.digest };
     const text =

@@ -1,7 +1,8 @@
 import { pullArtifact } from "../../image";
 import { hexOf } from "../../oci";
 import { version } from "../_version";
-import { registryArgs, registryFlagsFrom, untilInterrupted } from "../image/registry";
+import { progressFlag, registryArgs, registryFlagsFrom, untilInterrupted } from "../image/registry";
+import { pullProgressView } from "../output/progress";
 import { defineCommand } from "../tree";
 
 export const command = defineCommand({
@@ -12,6 +13,7 @@ export const command = defineCommand({
     seeAlso: ["proa-artifact-extract(1)", "proa-artifact-push(1)"],
   },
   args: {
+    progress: progressFlag,
     quiet: { type: "boolean", alias: "q", description: "Print nothing but the digest" },
     "signature-policy": {
       type: "string",
@@ -25,13 +27,16 @@ export const command = defineCommand({
   },
   async run({ app, args, given }) {
     const name = args.artifact.replace(/^docker:\/\//, "");
+    const { io, env, context } = app;
+    const view = pullProgressView(io.stderr, { env, mode: args.quiet ? "quiet" : args.progress });
     const digest = await untilInterrupted("pull artifact", (signal) =>
-      pullArtifact(app.context, name, {
+      pullArtifact(context, name, {
         userAgent: `proa/${version}`,
         flags: { ...registryFlagsFrom(args, given), signaturePolicy: args["signature-policy"] },
+        onProgress: (progress) => view.update(progress),
         signal,
       }),
-    );
-    app.io.stdout.write(`${hexOf(digest)}\n`);
+    ).finally(() => view.finish());
+    io.stdout.write(`${hexOf(digest)}\n`);
   },
 });

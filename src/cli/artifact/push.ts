@@ -3,12 +3,14 @@ import { findArtifact, pushArtifact, signImage } from "../../image";
 import { parseReference } from "../../oci";
 import { version } from "../_version";
 import {
+  progressFlag,
   registryArgs,
   registryFlagsFrom,
   signArgs,
   signingKeyFrom,
   untilInterrupted,
 } from "../image/registry";
+import { pullProgressView } from "../output/progress";
 import { defineCommand } from "../tree";
 
 export const command = defineCommand({
@@ -25,6 +27,7 @@ export const command = defineCommand({
       value: "file",
       description: "Write the digest of the pushed artifact into it",
     },
+    progress: progressFlag,
     quiet: { type: "boolean", alias: "q", description: "Print nothing" },
     ...signArgs,
     ...registryArgs,
@@ -32,9 +35,15 @@ export const command = defineCommand({
   },
   async run({ app, args, given }) {
     const key = await signingKeyFrom(args);
+    const { io, env } = app;
+    const mode = args.quiet ? "quiet" : args.progress;
+    const view = pullProgressView(io.stderr, { env, way: "push", mode });
     const digest = await untilInterrupted("push artifact", async (signal) => {
       const options = { userAgent: `proa/${version}`, flags: registryFlagsFrom(args, given), signal };
-      const pushed = await pushArtifact(app.context, args.artifact, options);
+      const onProgress = view.update.bind(view);
+      const pushed = await pushArtifact(app.context, args.artifact, { ...options, onProgress }).finally(() =>
+        view.finish(),
+      );
       const { row } = findArtifact(app.context, args.artifact);
       if (key !== undefined) await signImage(app.context, parseReference(row.name), pushed, key, options);
       return pushed;

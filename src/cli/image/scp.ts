@@ -1,15 +1,15 @@
-import { EngineError } from "../../error";
 import { findImage, tagImage } from "../../image";
 import { formatReference, parseReference, withDefaultTag } from "../../oci";
 import { usageError } from "../args";
 import type { Io } from "../io";
 import { defineCommand } from "../tree";
+import { anyEngineAt, check, exchange, proaAt, started } from "./_exchange";
 
 export const command = defineCommand({
   meta: {
     description: "Copy an image to another host, or from one, over ssh",
     details: `HOST:: is another host with proa, as ssh knows it, [USER@]HOST[:PORT]::. What has no HOST:: is here. Behind the destination's HOST:: a name can stand that the
-image gets there, too.`,
+image gets there, too. Layers that the other host has are not sent. Where it has an older proa, or podman or docker instead, the whole image is.`,
     usage: "[OPTIONS] [HOST::]IMAGE [[HOST::][NAME]]",
     examples: [
       { command: "proa image scp app:1 me@server::", does: "from here to there" },
@@ -48,13 +48,24 @@ image gets there, too.`,
     // here an id may be short or long; there the name is a word of a shell's command line
     const image = source.host === undefined ? findImage(context, source.name).name : undefined;
     const asked = source.host === undefined ? source.name : safeName(source.name);
-    const copied = image ?? asked;
     const more = target.name === "" ? undefined : safeName(target.name);
-    const save = commandOn(source.host, ["save", asked]);
-    const loaded = await pipe(io, save, commandOn(target.host, ["load"]), args.quiet);
+    const quiet = args.quiet ? ["-q"] : [];
+    const naming = more === undefined ? [] : ["--name", more];
+    const text = await exchange(
+      io,
+      await proaAt(app, source.host, ["__send", "--", asked]),
+      await proaAt(app, target.host, ["__receive", ...quiet, ...naming]),
+    );
+    if (text !== null) {
+      if (!args.quiet) io.stdout.write(text);
+      return 0;
+    }
+    const save = await anyEngineAt(app, source.host, ["save", asked]);
+    const loaded = await pipe(io, save, await anyEngineAt(app, target.host, ["load", ...quiet]), args.quiet);
     if (more !== undefined) {
+      const copied = idOrName(image ?? asked, loaded);
       if (target.host === undefined) await tagImage(context, copied, more);
-      else await run(io, commandOn(target.host, ["tag", safeName(idOrName(copied, loaded)), more]));
+      else await run(io, await anyEngineAt(app, target.host, ["tag", safeName(copied), more]));
     }
     return 0;
   },
@@ -83,17 +94,10 @@ function idOrName(asked: string, loaded: string): string {
   return /^Loaded image(?: ID)?: (\S+)/m.exec(loaded)?.[1] ?? asked;
 }
 
-function commandOn(host: string | undefined, words: string[]): string[] {
-  if (host === undefined) return [process.execPath, ...words];
-  const port = /:(\d+)$/.exec(host)?.[1];
-  const name = port === undefined ? host : host.slice(0, -port.length - 1);
-  return ["ssh", ...(port === undefined ? [] : ["-p", port]), "--", name, "proa", ...words];
-}
-
 /** The first one's output into the second; returns what that prints. */
 async function pipe(io: Io, from: string[], to: string[], quiet: boolean): Promise<string> {
-  const reader = spawn(from, "ignore");
-  const writer = spawn(to, reader.stdout);
+  const reader = started(from, "ignore", "inherit");
+  const writer = started(to, reader.stdout, "inherit");
   const [text, read, written] = await Promise.all([
     new Response(writer.stdout).text(),
     reader.exited,
@@ -106,25 +110,7 @@ async function pipe(io: Io, from: string[], to: string[], quiet: boolean): Promi
 }
 
 async function run(io: Io, words: string[]): Promise<void> {
-  const child = spawn(words, "ignore");
+  const child = started(words, "ignore", "inherit");
   io.stdout.write(await new Response(child.stdout).text());
   check(words, await child.exited);
-}
-
-function spawn(words: string[], stdin: "ignore" | ReadableStream<Uint8Array>) {
-  try {
-    return Bun.spawn(words, { stdin, stdout: "pipe", stderr: "inherit", env: process.env });
-  } catch (error) {
-    throw new EngineError("io", "start program", words[0] ?? "", error);
-  }
-}
-
-function check(words: string[], status: number): void {
-  if (status === 0) return;
-  const [program = ""] = words;
-  const name =
-    program === "ssh" ? words.slice(words.indexOf("--") + 1).join(" ") : `proa ${words.slice(1).join(" ")}`;
-  throw new EngineError("io", "image scp", name, `it failed with status ${status}`, {
-    hint: program === "ssh" && status === 127 ? "is proa installed there?" : undefined,
-  });
 }

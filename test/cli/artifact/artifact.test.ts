@@ -138,6 +138,37 @@ describe.skipIf(registryMissing !== null)("artifacts", () => {
     expect(image.stderr).toContain("not a container image");
   });
 
+  test("on the way they are shown as layers of images are, and -q shows nothing", async () => {
+    const name = `${registry.host}/team/shown:v1`;
+    const content = noise();
+    await engine.ok(["artifact", "add", name, file("shown", content)]);
+    const short = digestOf(content).slice(7, 19);
+    const shown = async (...words: string[]) => (await engine.proa(["artifact", ...words, name])).stderr;
+    expect(await shown("push")).toMatch(new RegExp(`^${short}: Pushed$`, "m"));
+    expect(await shown("push")).toMatch(new RegExp(`^${short}: Layer already exists$`, "m"));
+    expect(await shown("pull")).toMatch(new RegExp(`^${short}: Already exists$`, "m"));
+    await engine.ok(["artifact", "rm", name]);
+    const lines = (await shown("pull", "--progress", "json"))
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { id: string; status: string; progressDetail: object });
+    expect(lines).toContainEqual({
+      id: short,
+      status: "Downloading",
+      progressDetail: { current: content.length, total: content.length },
+    });
+    expect(lines.filter(({ id }) => id === short).at(-1)?.status).toBe("Pull complete");
+    const pty = engine.pty(["artifact", "push", name], { env: { TERM: "xterm" } });
+    expect(await pty.exited).toBe(0);
+    expect(pty.output).toContain(`${short}: Layer already exists`);
+    for (const verb of ["push", "pull"])
+      for (const flag of ["-q", "--progress=quiet"]) expect(await shown(verb, flag)).toBe("");
+    await engine.ok(["artifact", "rm", name]);
+    expect(await shown("pull", "-q")).toBe("");
+    const none = await engine.proa(["artifact", "pull", "--progress", "loud", name]);
+    expect(none.exitCode).not.toBe(0);
+  });
+
   test.skipIf(Bun.which("skopeo") === null)("skopeo reads it, and what skopeo copies is read", async () => {
     const name = `${registry.host}/team/model`;
     const skopeo = (...args: string[]) => {

@@ -56,6 +56,10 @@ describe.skipIf(missing !== null)("--progress", () => {
     const pty = engine.pty(["pull", "--progress", "plain", place.tiny], { env: { TERM: "xterm" } });
     expect(await pty.exited).toBe(0);
     expect(pty.output).not.toContain("\x1b");
+    const forced = { env: { FORCE_COLOR: "1" } }; // Bun's, which colours what it takes for an error
+    expect((await engine.proa(["pull", "--progress", "plain", place.tiny], forced)).stderr).not.toContain(
+      "\x1b",
+    );
     expect((await engine.proa(["pull", "--progress", "loud", place.tiny])).exitCode).toBe(125);
   });
 
