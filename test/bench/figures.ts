@@ -19,6 +19,8 @@ export type Bench = {
   /** A directory for the floor's files. */
   scratch: string;
   rounds: number;
+  /** Of one row of a figure whose samples take seconds, in milliseconds. */
+  budgetMs: number;
 };
 
 export type Row = {
@@ -347,7 +349,7 @@ export const figures: readonly Figure[] = [
   inARow,
   data,
   pull,
-  transfer,
+  ...transfer,
   lazy,
   network,
   limits,

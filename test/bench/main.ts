@@ -1,7 +1,9 @@
 /**
  * `npm run bench -- [--alone] [-n ROUNDS] [FIGURE…]`: medians of interleaved samples, beside the floor measured in the same minutes, as a
  * markdown table. podman stands beside proa where it is installed,
- * unless --alone. Figures: run exec ps images memory together verbs row data pull transfer lazy network limits completion face.
+ * unless --alone. Figures: run exec ps images memory together verbs row data pull transfer lazy network limits completion face; what is called after one and a dash is a
+ * part of it, and can be named alone: transfer-pull-tiny -pull-middle -pull-big -pull-zstd -save-load -push -rmi. Rows come out as they are measured. Without -n, a row of
+ * transfer takes as many samples as half a minute holds.
  */
 import { mkdtempSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
@@ -10,19 +12,28 @@ import { startRegistry } from "../harness";
 import { benchEngines } from "./engines";
 import { type Bench, figures, prepare, type Row } from "./figures";
 
-function readArguments(all: readonly string[]): { alone: boolean; rounds: number; names: string[] } {
+const budgetMs = 30_000; // of a row whose samples take seconds
+
+type Arguments = { alone: boolean; rounds: number; budgetMs: number; names: string[] };
+
+/** The figure of this name, and the parts of one that is called so. */
+const isCalled = (figure: string, name: string): boolean => figure === name || figure.startsWith(`${name}-`);
+
+function readArguments(all: readonly string[]): Arguments {
   const words = all.filter((word) => word !== "--alone");
   const at = words.indexOf("-n");
   const rounds = at < 0 ? 15 : Number(words[at + 1]);
   const names = words.filter((_, i) => at < 0 || (i !== at && i !== at + 1));
-  const unknown = names.filter((name) => !figures.some((figure) => figure.name === name));
+  const unknown = names.filter((name) => !figures.some((figure) => isCalled(figure.name, name)));
   if (unknown.length > 0 || !(rounds > 0)) {
     process.stderr.write(
       `usage: npm run bench -- [--alone] [-n ROUNDS] [${figures.map(({ name }) => name).join("|")}]...\n`,
     );
     process.exit(2);
   }
-  return { alone: words.length < all.length, rounds, names };
+  const isCounted = at >= 0; // who counts has the time
+  const budget = isCounted ? Number.POSITIVE_INFINITY : budgetMs;
+  return { alone: words.length < all.length, rounds, budgetMs: budget, names };
 }
 
 function number(value: number | undefined): string {
@@ -42,27 +53,41 @@ function line({ figure, unit, floor, values, goal }: Row, engines: readonly stri
     if (value === undefined) return "";
     return floor === undefined ? number(value) : `${number(value)} (${ratio(value / floor)} ×)`;
   });
-  return `| ${figure} | ${unit} | ${number(floor)} | ${cells.join(" | ")} | ${goal} |`;
+  return `| ${figure} | ${unit} | ${number(floor)} | ${cells.join(" | ")} | ${faster(unit, values)} | ${goal} |`;
 }
 
-const { alone, rounds, names } = readArguments(process.argv.slice(2));
+/** podman's time in proa's. */
+function faster(unit: Row["unit"], { proa, podman }: Row["values"]): string {
+  const isTime = unit === "ms" || unit === "µs";
+  return isTime && proa !== undefined && podman !== undefined ? ratio(podman / proa) : "";
+}
+
+const { alone, rounds, names, budgetMs: budget } = readArguments(process.argv.slice(2));
 const registry = await startRegistry();
 const engines = benchEngines(alone);
-const bench: Bench = { engines, registry, scratch: mkdtempSync(join(tmpdir(), "bench-")), rounds };
-const table: string[] = [];
+const bench: Bench = {
+  engines,
+  registry,
+  scratch: mkdtempSync(join(tmpdir(), "bench-")),
+  rounds,
+  budgetMs: budget,
+};
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
 try {
   await prepare(bench);
-  const wanted = figures.filter(({ name }) => names.length === 0 || names.includes(name));
+  const wanted = figures.filter(
+    ({ name }) => names.length === 0 || names.some((each) => isCalled(name, each)),
+  );
   const engineNames = [
     ...engines.map(({ name }) => name),
     ...new Set(wanted.flatMap(({ columns = [] }) => columns)),
   ];
-  table.push(`| figure | unit | floor | ${engineNames.join(" | ")} | goal |`);
-  table.push(`|---|---|---|${engineNames.map(() => "---|").join("")}---|`);
+  print(`| figure | unit | floor | ${engineNames.join(" | ")} | podman : proa | goal |`);
+  print(`|---|---|---|${engineNames.map(() => "---|").join("")}---|---|`);
   for (const figure of wanted) {
     process.stderr.write(`==> ${figure.name}\n`);
     try {
-      for (const row of await figure.measure(bench)) table.push(line(row, engineNames));
+      for (const row of await figure.measure(bench)) print(line(row, engineNames));
     } catch (error) {
       process.exitCode = 1;
       process.stderr.write(`Error: ${figure.name}: ${error instanceof Error ? error.message : error}\n`);
@@ -73,8 +98,8 @@ try {
   Bun.spawnSync(["sh", "-c", 'chmod -R u+rwx "$1"; rm -rf "$1"', "sh", bench.scratch]);
   await registry.stop();
 }
-process.stdout.write(`${table.join("\n")}\n\n`);
+print("");
 process.stdout.write(
-  `${cpus().length} CPUs (${cpus()[0]?.model ?? "unknown"}), Linux ${release()}; medians of ${rounds} rounds, `,
+  `${cpus().length} CPUs (${cpus()[0]?.model ?? "unknown"}), Linux ${release()}; medians of up to ${rounds} rounds, `,
 );
 process.stdout.write("contenders in turn; (n ×): times the floor.\n");

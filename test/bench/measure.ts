@@ -72,15 +72,30 @@ export async function settle(): Promise<void> {
   }
 }
 
+export type Rounds = {
+  /** The first round counts, too. */
+  isWarm?: boolean;
+  /** No round is begun that would end later, as far as the one before tells; one is taken in any case. */
+  budgetMs?: number;
+};
+
 /** `rounds` samples of each contender in turn, after one that is not counted. */
-export async function inTurn(contenders: readonly Contender[], rounds: number): Promise<Medians> {
+export async function inTurn(
+  contenders: readonly Contender[],
+  rounds: number,
+  { isWarm = false, budgetMs = Number.POSITIVE_INFINITY }: Rounds = {},
+): Promise<Medians> {
   const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
-  for (let round = 0; round <= rounds; round++) {
+  const begin = performance.now();
+  for (let round = isWarm ? 1 : 0; round <= rounds; round++) {
+    const before = performance.now();
     for (const { name, sample } of contenders) {
       await settle();
       const taken = await sample(round);
       if (round > 0) samples.get(name)?.push(taken);
     }
+    const now = performance.now();
+    if (round > 0 && now - begin + (now - before) > budgetMs) break;
   }
   return new Map(
     [...samples].map(([name, taken]) => [

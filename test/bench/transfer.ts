@@ -1,15 +1,7 @@
 /** Images on their way: pulled, pushed, saved, loaded and removed, of three sizes and two compressions, beside podman, skopeo and what plain tools need. */
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import {
-  type Layer,
-  makeImage,
-  makeLayer,
-  pushImage,
-  startRegistry,
-  type TestImage,
-  tinyImage,
-} from "../harness";
+import { type Layer, makeImage, makeLayer, pushImage, startRegistry, type TestImage } from "../harness";
 import { bigLayers } from "./big-image";
 import type { BenchEngine } from "./engines";
 import { type Bench, type Figure, type Row, row } from "./figures";
@@ -23,6 +15,12 @@ async function asZstd(layers: readonly Layer[]): Promise<Layer[]> {
   return Promise.all(
     layers.map((layer) => makeLayer(Bun.gunzipSync(Buffer.from(layer.bytes)), { compression: "zstd" })),
   );
+}
+
+/** Its one layer is none of the other figures', which each engine has already. */
+async function smallImage(): Promise<TestImage> {
+  const busybox = { content: readFileSync("/bin/busybox"), mode: 0o755 };
+  return makeImage({ layers: [await makeLayer({ "bin/busybox": busybox, small: "its own" })] });
 }
 
 /** 100 MB in 20 files, which gzip brings to a half. */
@@ -63,11 +61,18 @@ function plainPull(bench: Bench, image: TestImage, repository: string, unpack: s
 
 const insecure = (engine: BenchEngine): string[] => (engine.name === "podman" ? ["--tls-verify=false"] : []);
 
+/** Without a runtime directory of its own it looks for credentials below /run, where it may not. */
+const skopeoEnv = ({ scratch }: Bench) => ({
+  PATH: "/usr/bin:/bin",
+  HOME: scratch,
+  XDG_RUNTIME_DIR: scratch,
+});
+
 /** skopeo as one more contender, where it is installed. */
-function skopeo(take: (argv: (...args: string[]) => Sample) => Sample): Contender[] {
+function skopeo(bench: Bench, take: (argv: (...args: string[]) => Sample) => Sample): Contender[] {
   const path = Bun.which("skopeo");
   if (path === null) return [];
-  const env = { PATH: "/usr/bin:/bin", HOME: "/tmp" };
+  const env = skopeoEnv(bench);
   return [
     {
       name: SKOPEO,
@@ -90,25 +95,61 @@ function memory(figure: string, medians: Medians): Row {
   };
 }
 
-export const transfer: Figure = {
-  name: "transfer",
-  columns: [SKOPEO],
-  async measure(bench): Promise<Row[]> {
-    const layers = await bigLayers();
-    const images: [what: string, repository: string, image: TestImage, unpack: string][] = [
-      ["tiny", "t-tiny", await tinyImage(), "gzip -dc"],
-      ["100 MB in 20 files", "t-middle", await makeImage({ layers: [await middleLayer()] }), "gzip -dc"],
-      ["300 MB in 20,000 files, gzip", "t-big", await makeImage({ layers }), "gzip -dc"],
-      ["the same, zstd", "t-zstd", await makeImage({ layers: await asZstd(layers) }), "zstd -dc"],
-    ];
-    const rounds = Math.min(3, bench.rounds);
-    const rows: Row[] = [];
-    for (const [what, repository, image, unpack] of images) {
-      const reference = await pushImage(`${bench.registry.host}/${repository}:latest`, image);
+type Source = { what: string; repository: string; unpack: string; image: () => Promise<TestImage> };
+
+/** The same value each time; made when it is first asked for. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+const layersOfBig = once(bigLayers);
+const sources = {
+  tiny: { what: "tiny", repository: "t-tiny", unpack: "gzip -dc", image: smallImage },
+  middle: {
+    what: "100 MB in 20 files",
+    repository: "t-middle",
+    unpack: "gzip -dc",
+    image: async () => makeImage({ layers: [await middleLayer()] }),
+  },
+  big: {
+    what: "300 MB in 20,000 files, gzip",
+    repository: "t-big",
+    unpack: "gzip -dc",
+    image: async () => makeImage({ layers: await layersOfBig() }),
+  },
+  zstd: {
+    what: "the same, zstd",
+    repository: "t-zstd",
+    unpack: "zstd -dc",
+    image: async () => makeImage({ layers: await asZstd(await layersOfBig()) }),
+  },
+} satisfies Record<string, Source>;
+
+const imageOfBig = once(sources.big.image);
+
+/** Its name in the registry, where it is now. */
+async function pushed(bench: Bench, { repository }: Source, image: TestImage): Promise<string> {
+  return pushImage(`${bench.registry.host}/${repository}:latest`, image);
+}
+
+function pullOf(name: keyof typeof sources): Figure {
+  const source = sources[name];
+  return {
+    name: `transfer-pull-${name}`,
+    columns: [SKOPEO],
+    async measure(bench): Promise<Row[]> {
+      forget(bench);
+      const image = name === "big" ? await imageOfBig() : await source.image();
+      const reference = await pushed(bench, source, image);
       const directory = join(bench.scratch, "skopeo-oci");
-      const medians = await inTurn(
+      const medians = await taken(
+        bench,
         [
-          { name: FLOOR, sample: () => plainPull(bench, image, repository, unpack) },
+          { name: FLOOR, sample: () => plainPull(bench, image, source.repository, source.unpack) },
           ...bench.engines.map((engine) => ({
             name: engine.name,
             sample: () => {
@@ -118,47 +159,81 @@ export const transfer: Figure = {
               return timed(engine.command("pull", "-q", ...insecure(engine), reference));
             },
           })),
-          ...skopeo((copy) => {
+          ...skopeo(bench, (copy) => {
             rmSync(directory, { recursive: true, force: true });
             return copy("--src-tls-verify=false", `docker://${reference}`, `oci:${directory}`);
           }),
         ],
-        rounds,
+        name === "tiny",
       );
-      rows.push(
-        row(`\`pull\`, ${what}`, medians, "≤ 1.15 × `curl|decompress|tar -x`"),
-        memory("pull", medians),
-      );
-    }
-    const big = `${bench.registry.host}/t-big:latest`;
-    rows.push(...(await saveAndLoad(bench, big, rounds)), ...(await pushes(bench, big, rounds)));
-    rows.push(await removals(bench, big, rounds));
-    return rows;
-  },
-};
+      const goal = "≤ 1.15 × `curl|decompress|tar -x`";
+      return [row(`\`pull\`, ${source.what}`, medians, goal), memory("pull", medians)];
+    },
+  };
+}
 
-async function saveAndLoad(bench: Bench, reference: string, rounds: number): Promise<Row[]> {
+/** Up to three samples each, as far as the time goes; but for small images the first ones count: what they find cold is nothing beside what they move. */
+function taken(bench: Bench, contenders: Contender[], isSmall = false): Promise<Medians> {
+  const rounds = isSmall ? bench.rounds : Math.min(3, bench.rounds);
+  return inTurn(contenders, rounds, { isWarm: !isSmall, budgetMs: bench.budgetMs });
+}
+
+/** No engine has anything of these images: two of them are the same layers, which would not be unpacked again. */
+function forget(bench: Bench): void {
+  const names = Object.values(sources).map(({ repository }) => `${bench.registry.host}/${repository}:latest`);
+  for (const engine of bench.engines)
+    for (const name of names) {
+      const { argv, env } = engine.command("rmi", "-f", name);
+      Bun.spawnSync([...argv], { env: { ...env } });
+    }
+}
+
+/** The big image in the registry, and of all these images it alone in each engine's store. */
+async function everywhere(bench: Bench): Promise<string> {
+  forget(bench);
+  const reference = await pushed(bench, sources.big, await imageOfBig());
+  for (const engine of bench.engines) engine.run("pull", "-q", ...insecure(engine), reference);
+  return reference;
+}
+
+/** In parts, each of which can be named, because together they take minutes. */
+export const transfer: readonly Figure[] = [
+  pullOf("tiny"),
+  pullOf("middle"),
+  pullOf("big"),
+  pullOf("zstd"),
+  {
+    name: "transfer-save-load",
+    columns: [SKOPEO],
+    measure: async (bench) => saveAndLoad(bench, await everywhere(bench)),
+  },
+  {
+    name: "transfer-push",
+    columns: [SKOPEO],
+    measure: async (bench) => pushes(bench, await everywhere(bench)),
+  },
+  { name: "transfer-rmi", measure: async (bench) => [await removals(bench, await everywhere(bench))] },
+];
+
+async function saveAndLoad(bench: Bench, reference: string): Promise<Row[]> {
   const archive = (name: string) => join(bench.scratch, `${name}.tar`);
-  const saved = await inTurn(
-    [
-      ...bench.engines.map((engine) => ({
-        name: engine.name,
-        sample: () => {
-          rmSync(archive(engine.name), { force: true });
-          return timed(engine.command("save", "-q", "-o", archive(engine.name), reference));
-        },
-      })),
-      ...skopeo((copy) => {
-        rmSync(archive(SKOPEO), { force: true });
-        return copy(
-          "--src-tls-verify=false",
-          `docker://${reference}`,
-          `docker-archive:${archive(SKOPEO)}:${reference}`,
-        );
-      }),
-    ],
-    rounds,
-  );
+  const saved = await taken(bench, [
+    ...bench.engines.map((engine) => ({
+      name: engine.name,
+      sample: () => {
+        rmSync(archive(engine.name), { force: true });
+        return timed(engine.command("save", "-q", "-o", archive(engine.name), reference));
+      },
+    })),
+    ...skopeo(bench, (copy) => {
+      rmSync(archive(SKOPEO), { force: true });
+      return copy(
+        "--src-tls-verify=false",
+        `docker://${reference}`,
+        `docker-archive:${archive(SKOPEO)}:${reference}`,
+      );
+    }),
+  ]);
   const plain = (): Sample => {
     const directory = mkdtempSync(join(bench.scratch, "plain-"));
     const script =
@@ -170,21 +245,18 @@ async function saveAndLoad(bench: Bench, reference: string, rounds: number): Pro
     rmSync(directory, { recursive: true, force: true });
     return sample;
   };
-  const loaded = await inTurn(
-    [
-      ...(existsSync(archive("proa")) && statSync(archive("proa")).size > 0
-        ? [{ name: FLOOR, sample: plain }]
-        : []),
-      ...bench.engines.map((engine) => ({
-        name: engine.name,
-        sample: () => {
-          engine.run("rmi", "-f", reference);
-          return timed(engine.command("load", "-q", "-i", archive(engine.name)));
-        },
-      })),
-    ],
-    rounds,
-  );
+  const loaded = await taken(bench, [
+    ...(existsSync(archive("proa")) && statSync(archive("proa")).size > 0
+      ? [{ name: FLOOR, sample: plain }]
+      : []),
+    ...bench.engines.map((engine) => ({
+      name: engine.name,
+      sample: () => {
+        engine.run("rmi", "-f", reference);
+        return timed(engine.command("load", "-q", "-i", archive(engine.name)));
+      },
+    })),
+  ]);
   return [
     row("`save`, 300 MB in 20,000 files", saved, ""),
     memory("save", saved),
@@ -194,43 +266,41 @@ async function saveAndLoad(bench: Bench, reference: string, rounds: number): Pro
 }
 
 /** To a registry that has nothing of it. */
-async function pushes(bench: Bench, reference: string, rounds: number): Promise<Row[]> {
+async function pushes(bench: Bench, reference: string): Promise<Row[]> {
   const empty = await startRegistry();
   try {
-    for (const engine of bench.engines) engine.run("pull", "-q", ...insecure(engine), reference); // its blobs, compressed
     const clear = () => rmSync(join(empty.storage, "docker"), { recursive: true, force: true });
     const directory = join(bench.scratch, "skopeo-push");
-    Bun.spawnSync(
-      ["skopeo", "--insecure-policy", "copy", "-q", "--src-tls-verify=false", `docker://${reference}`].concat(
-        `oci:${directory}`,
-      ),
-    );
+    const contents = ["--src-tls-verify=false", `docker://${reference}`, `oci:${directory}`];
+    if (Bun.which(SKOPEO) !== null)
+      Bun.spawnSync([SKOPEO, "--insecure-policy", "copy", "-q", ...contents], {
+        env: skopeoEnv(bench),
+        stderr: "inherit",
+      });
     let serial = 0; // registries remember in memory what they have: each push is to a repository of its own
     const target = () => `${empty.host}/pushed${serial++}:v1`;
-    const medians = await inTurn(
-      [
-        ...bench.engines.map((engine) => ({
-          name: engine.name,
-          sample: () => {
-            clear();
-            return timed(engine.command("push", "-q", ...insecure(engine), reference, target()));
-          },
-        })),
-        ...skopeo((copy) => {
+    const medians = await taken(bench, [
+      ...bench.engines.map((engine) => ({
+        name: engine.name,
+        sample: () => {
           clear();
-          return copy("--dest-tls-verify=false", `oci:${directory}`, `docker://${target()}`);
-        }),
-      ],
-      rounds,
-    );
+          return timed(engine.command("push", "-q", ...insecure(engine), reference, target()));
+        },
+      })),
+      ...skopeo(bench, (copy) => {
+        clear();
+        return copy("--dest-tls-verify=false", `oci:${directory}`, `docker://${target()}`);
+      }),
+    ]);
     return [row("`push` of that to an empty registry", medians, ""), memory("push", medians)];
   } finally {
     await empty.stop();
   }
 }
 
-async function removals(bench: Bench, reference: string, rounds: number): Promise<Row> {
-  const medians = await inTurn(
+async function removals(bench: Bench, reference: string): Promise<Row> {
+  const medians = await taken(
+    bench,
     bench.engines.map((engine) => ({
       name: engine.name,
       sample: () => {
@@ -238,7 +308,6 @@ async function removals(bench: Bench, reference: string, rounds: number): Promis
         return timed(engine.command("rmi", reference));
       },
     })),
-    rounds,
   );
   return row("`rmi` of that", medians, "");
 }
