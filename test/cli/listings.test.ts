@@ -1,6 +1,7 @@
 /** What every command that lists things takes and does, and --color and --progress on the executable. Enumerates the tree. */
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { loadCommands, shownFlags } from "../../src/cli/catalogue";
+import type { Args } from "../../src/cli/tree";
 import { useEngine } from "../harness";
 
 const engine = useEngine();
@@ -58,6 +59,79 @@ test.each([20, 30, 60, 300])("lists on a terminal of %d columns are no wider", a
     const lines = pty.output.replaceAll("\r", "").split("\n");
     expect(lines.filter((line) => Bun.stringWidth(line) > cols)).toEqual([]);
   }
+});
+
+describe("a template that is none", () => {
+  const taking = (kind: string) =>
+    loaded
+      .filter(({ definition }) => definition.args["format"]?.value === kind)
+      .map(({ entry }) => entry.path);
+  // what it needs to come so far; a search asks a registry before
+  const operands: Record<string, string[]> = { "image history": ["hello"] };
+  const documents = taking("format").map((path): [string, number] => [path, 64]);
+  const rows = taking("row-format").map((path): [string, number] => [path, 1]);
+
+  test("is refused by each command that takes one", () => {
+    const paths = [...documents, ...rows].map(([path]) => path);
+    expect(paths).toContain("container inspect");
+    expect(paths).toContain("container ls");
+    expect(paths.length).toBeGreaterThan(20);
+  });
+
+  test.each([...documents, ...rows].filter(([path]) => path !== "image search"))(
+    "of %s is a usage error with docker's exit status %d",
+    async (path, status) => {
+      if (path === "image history") await engine.ok(["run", "--rm", "hello"]);
+      const { args } = loaded.find(({ entry }) => entry.path === path)?.definition ?? {};
+      const isOfNames = Object.values((args ?? {}) as Args).some(({ type }) => type === "positional");
+      const given = operands[path] ?? (status === 64 && isOfNames ? ["nosuch"] : []);
+      const { stdout, stderr, exitCode } = await engine.proa([
+        ...path.split(" "),
+        "--format",
+        "{{",
+        ...given,
+      ]);
+      expect([stdout, stderr.split("\n")[0]]).toEqual([
+        "",
+        "Error: template parsing error: template: :1: unclosed action",
+      ]);
+      expect(exitCode).toBe(status);
+    },
+  );
+
+  test("of docker's document of the whole disk's use is an error as that of its table is", async () => {
+    const { exitCode } = await engine.proa(["system", "df", "-v", "--format", "{{"]);
+    expect(exitCode).toBe(1);
+  });
+});
+
+describe("lists of keys and values", () => {
+  const labels = "purpose=to be seen on terminals of all widths there are";
+  beforeAll(() => engine.ok(["secret", "create", "-l", labels, "narrow", "-"], { stdin: "x" }));
+  afterAll(() => engine.ok(["secret", "rm", "narrow"]));
+
+  test("are one line a key in a pipe", async () => {
+    for (const line of (await engine.ok(["info"])).split("\n")) expect(line).toMatch(/^[A-Z][A-Za-z ]+:\s/);
+    expect(await engine.ok(["secret", "inspect", "--pretty", "narrow"])).toMatch(
+      new RegExp(`^Labels: +${labels}$`, "m"),
+    );
+  });
+
+  test.each([20, 25, 32, 40, 60, 80, 120, 300])(
+    "hang beside or below their keys on a terminal of %d columns",
+    async (cols) => {
+      for (const args of [["info"], ["doctor"], ["secret", "inspect", "--pretty", "narrow"]]) {
+        const pty = engine.pty(args, { cols, rows: 500, env: { NO_COLOR: "1" } });
+        const status = await pty.exited;
+        if (args[0] !== "doctor") expect(status).toBe(0); // a finding is none of ours
+        const lines = pty.output.replaceAll("\r", "").trimEnd().split("\n");
+        expect(lines.length).toBeGreaterThan(5);
+        // what is wider is one word, or a command to be copied
+        const wide = lines.filter((line) => Bun.stringWidth(line) > cols && !line.startsWith("      mend "));
+        expect(wide.filter((line) => line.trim().includes(" "))).toEqual([]);
+      }
+    },
+  );
 });
 
 describe("--color", () => {

@@ -52,7 +52,7 @@ const fields: Record<string, Field<Line>> = {
     header: "CONTAINER",
     value: ({ row: { id } }, { noTrunc }) => (noTrunc ? id : id.slice(0, 12)),
   },
-  Name: { header: "NAME", value: ({ row }) => row.name },
+  Name: { header: "NAME", isWhole: true, value: ({ row }) => row.name },
   CPUPerc: { header: "CPU %", value: of((_, { cpuShare }) => `${(cpuShare * 100).toFixed(2)}%`) },
   MemUsage: {
     header: "MEM USAGE / LIMIT",

@@ -47,6 +47,23 @@ export const command = defineCommand({
     const { io } = app;
     const text = tableOf(titles, processes);
     const width = io.stdout.columns;
-    io.stdout.write(width === undefined ? text : (await import("../output/narrow")).cutLines(text, width));
+    io.stdout.write(width === undefined ? text : await narrowed(text, titles, processes, width));
   },
 });
+
+async function narrowed(
+  text: string,
+  titles: readonly string[],
+  processes: readonly (readonly string[])[],
+  width: number,
+): Promise<string> {
+  const { isWider, narrowTable } = await import("../output/narrow");
+  if (!isWider(text, width)) return text;
+  const isCommand = (title: string): boolean => /^(CMD|COMMAND|ARGS)$/.test(title);
+  return narrowTable(
+    titles,
+    processes,
+    titles.map((title) => !isCommand(title)),
+    width,
+  );
+}

@@ -16,7 +16,7 @@ const count = (
 
 const fields: Record<string, Field<Line>> = {
   ID: { header: "CONTAINER ID", value: ({ id }, { noTrunc }) => (noTrunc ? id : id.slice(0, 12)) },
-  Name: { header: "NAME", value: ({ name }) => name },
+  Name: { header: "NAME", isWhole: true, value: ({ name }) => name },
   Network: { header: "NETWORK", value: ({ networkName }) => networkName },
   Interface: { header: "INTERFACE", value: (line) => line.interface },
   IPv4: { header: "IPV4", value: ({ ipv4 }) => ipv4 ?? "" },

@@ -24,6 +24,19 @@ const listFields = new Set([
   ..."MaskedPaths ReadonlyPaths ExecIDs RepoTags RepoDigests Layers Log".split(" "),
 ]);
 
+/** Scripts for docker ask for the address in `Networks.bridge`, which is here another name of the default network. */
+class Networks extends Map<string, unknown> {
+  #nameOf(name: string): string {
+    return name === "bridge" && !super.has(name) ? "proa" : name;
+  }
+  override get(name: string): unknown {
+    return super.get(this.#nameOf(name));
+  }
+  override has(name: string): boolean {
+    return super.has(this.#nameOf(name));
+  }
+}
+
 /** A document as the template engine sees it: maps as `Map`, nil lists and nil maps as such. */
 export function goDocument(value: unknown, name = ""): unknown {
   if (value === null && listFields.has(name)) return nilList;
@@ -36,5 +49,6 @@ export function goDocument(value: unknown, name = ""): unknown {
     key,
     goDocument(each, nameOf(key)),
   ]);
+  if (name === "Networks") return new Networks(entries);
   return mapFields.has(name) ? new Map(entries) : Object.fromEntries(entries);
 }

@@ -126,16 +126,19 @@ async function fitted<T>(
 
 /**
  * Documents as `inspect` prints them: a JSON array with four spaces of indent, `json` the same without, or a template
- * executed on each, a line each.
+ * executed on each, a line each. Of no documents: the template is parsed.
+ *
+ * @param exitCode of a template that is none
  */
 export async function formatDocuments(
   documents: readonly unknown[],
   format?: string | undefined,
+  exitCode = 64,
 ): Promise<string> {
   if (format === undefined || format === "")
     return `${printableJson(JSON.stringify(documents, undefined, 4))}\n`;
   if (format === "json") return `${printableJson(JSON.stringify(documents))}\n`;
-  const template = await parseFormat(unescapeTabs(format), 64);
+  const template = await parseFormat(unescapeTabs(format), exitCode);
   const { goDocument } = await import("./_go-document");
   return lines(
     documents.map((document) => {

@@ -4,6 +4,8 @@ import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
 import { secretDocument } from "./document";
 
+const INDENT = 18;
+
 export const command = defineCommand({
   meta: {
     description: "Show what is known of secrets",
@@ -17,7 +19,7 @@ export const command = defineCommand({
     secret: { type: "positional", value: "secret", rest: true, description: "Name or id" },
   },
   fields: async () => (await import("../document-fields")).fieldsOf("secret"),
-  run({ app, args }) {
+  async run({ app, args }) {
     const { context, io } = app;
     const documentOf = (name: string) => {
       const secret = findSecret(context, "inspect secret", name);
@@ -27,6 +29,7 @@ export const command = defineCommand({
       };
     };
     if (!args.pretty) return printDocuments(app, args.secret, args.format, async (name) => documentOf(name));
+    const { hangingLines } = await import("../output/wrap");
     return forEachTarget(io, args.secret, (name) => {
       const { ID, CreatedAt, UpdatedAt, Spec, SecretData } = documentOf(name);
       const lines = {
@@ -38,11 +41,13 @@ export const command = defineCommand({
         Driver: Spec.Driver.Name,
         Created: CreatedAt,
         Updated: UpdatedAt,
-        ...(SecretData === undefined ? {} : { Secret: SecretData }),
       };
-      return Object.entries(lines)
-        .map(([title, text]) => `${`${title}:`.padEnd(17)} ${text}`.trimEnd())
-        .join("\n");
+      return [
+        ...Object.entries(lines).flatMap(([title, text]) =>
+          hangingLines(`${title}:`, text, INDENT, io.stdout.columns),
+        ),
+        ...(SecretData === undefined ? [] : hangingLines("Secret:", SecretData, INDENT)), // as it is
+      ].join("\n");
     });
   },
 });

@@ -3,7 +3,8 @@ import { createContext } from "../../state";
 import type { App } from "../app";
 import { type Palette, palette, usesColour } from "../output/colour";
 import { type Field, formatDocuments, formatRows } from "../output/format";
-import { wrapWords } from "../output/wrap";
+import { displayWidth } from "../output/table";
+import { hangingLines, wrapWords } from "../output/wrap";
 import { defineCommand } from "../tree";
 
 export const command = defineCommand({
@@ -75,27 +76,29 @@ function documentOf({ check, status, found, cost, mend }: Finding) {
   return { Check: check, Status: status, Found: found, Cost: cost, Mend: mend };
 }
 
-const NAME_WIDTH = 19;
-const INDENT = 6 + NAME_WIDTH; // the status stands in front
-const LEAST_WIDTH = 20;
+const INDENT = 25; // behind status and name of a check
 
 function textOf({ io }: App, all: readonly Finding[], shown: readonly Finding[]): string {
   const paint = palette(usesColour(io.stdout, io.env));
   const { columns } = io.stdout; // none: not a terminal
-  const wrapped = (text: string): string =>
-    columns === undefined
-      ? text
-      : wrapWords(text, Math.max(LEAST_WIDTH, columns - INDENT)).join(`\n${" ".repeat(INDENT)}`);
   const lines = shown.flatMap(({ check, status, found, cost, mend }) => [
-    `${statusText(paint, status)}  ${check.padEnd(NAME_WIDTH)}${wrapped(found)}`,
-    ...(cost === "" ? [] : [`      ${paint.faint("costs".padEnd(NAME_WIDTH))}${wrapped(cost)}`]),
-    // a command is left whole: it is copied from here
-    ...(mend === "" ? [] : [`      ${paint.faint("mend".padEnd(NAME_WIDTH))}${paint.bold(mend)}`]),
+    ...hangingLines(`${statusText(paint, status)}  ${check}`, found, INDENT, columns),
+    ...(cost === "" ? [] : hangingLines(`      ${paint.faint("costs")}`, cost, INDENT, columns)),
+    ...(mend === "" ? [] : [mendLine(paint, mend, columns)]),
   ]);
   const count = (wanted: Finding["status"]) => all.filter(({ status }) => status === wanted).length;
   const [warnings, failures] = [count("warn"), count("fail")];
-  if (shown.length === all.length) lines.push("", summary(count("ok"), warnings, failures));
+  if (shown.length === all.length) {
+    const text = summary(count("ok"), warnings, failures);
+    lines.push("", ...(columns === undefined ? [text] : wrapWords(text, columns)));
+  }
   return lines.map((line) => `${line}\n`).join("");
+}
+
+/** A command is left whole: it is copied from here. */
+function mendLine(paint: Palette, mend: string, columns = Infinity): string {
+  const fits = INDENT + displayWidth(mend) <= columns;
+  return `      ${paint.faint("mend")}${" ".repeat(fits ? INDENT - 10 : 1)}${paint.bold(mend)}`;
 }
 
 function statusText(paint: Palette, status: Finding["status"]): string {

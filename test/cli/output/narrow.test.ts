@@ -107,6 +107,83 @@ describe("a table", () => {
   });
 });
 
+/** Titles of a table at a width. */
+const titlesAt = (titles: string[], cells: string[][], whole: boolean[], columns: number): string[] =>
+  (narrowTable(titles, cells, whole, columns).split("\n")[0] ?? "").split(/ {2,}| (?=[A-Z]+ ?[A-Z]*$)/);
+
+describe("on a terminal that is too narrow for all columns", () => {
+  const shown = async (columns: number): Promise<string[]> =>
+    (await formatRows(rows, { ...options, on: on(columns) })).split("\n");
+
+  test("those of least use go first, and name and status stay, from 20 columns on", async () => {
+    for (let columns = 20; columns <= 300; columns++) {
+      const [titles = "", ...body] = await shown(columns);
+      for (const title of columns < 30 ? ["STAT", "NAM"] : ["STATUS", "NAMES"])
+        expect(titles).toContain(title);
+      expect(titles.includes("COMMAND") || !titles.includes("IMAGE") || columns < 60).toBe(true);
+      expect(titles.includes("IMAGE") && !titles.includes("CONTAINER ID")).toBe(false);
+      const least = columns < 36 ? ["Up About", "Created", "日"] : ["Up About", "Created", "日本語の名前"];
+      for (const text of least)
+        expect([columns, body.join("\n")]).toEqual([columns, expect.stringContaining(text)]);
+    }
+  });
+
+  test("what is left is not squeezed before another column has gone", async () => {
+    for (let columns = 30; columns <= 80; columns++) {
+      for (const line of await shown(columns))
+        for (const cut of line.match(/\S+(?: \S+)*…/g) ?? [])
+          expect(Bun.stringWidth(cut)).toBeGreaterThanOrEqual(7);
+    }
+  });
+
+  test("a wider terminal never shows fewer columns", async () => {
+    let before = 0;
+    for (let columns = 20; columns <= 120; columns++) {
+      const count = (await shown(columns))[0]?.match(/CONTAINER ID|[A-Z…]+/g)?.length ?? 0;
+      expect([columns, count >= before]).toEqual([columns, true]);
+      before = count;
+    }
+    expect(before).toBe(5);
+  });
+
+  test("sizes, figures and tags are those that stay in lists of images, of use and of disk", () => {
+    const images = ["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"];
+    const image = [
+      "registry.example.com/team/application",
+      "1.2.3-slim",
+      "0123456789ab",
+      "3 weeks ago",
+      "123MB",
+    ];
+    const isId = [false, false, true, false, false];
+    expect(titlesAt(images, [image], isId, 24)).toEqual(["REPOSITORY", "TAG"]);
+    expect(narrowTable(images, [image], isId, 44)).toContain("0123456789ab");
+    const use = [
+      "CONTAINER ID",
+      "NAME",
+      "CPU %",
+      "MEM USAGE / LIMIT",
+      "MEM %",
+      "NET I/O",
+      "BLOCK I/O",
+      "PIDS",
+    ];
+    const usage = ["0123456789ab", "web", "103.25%", "12MiB / 15GiB", "0.78%", "1kB / 3MB", "0B / 1kB", "12"];
+    const text = narrowTable(use, [usage], [true, true, ...use.slice(2).map(() => false)], 24);
+    expect(text.split("\n")[1]?.split(/ +/)).toEqual(["web", "103.25%", "0.78%"]);
+    const disk = ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"];
+    const line = ["Local Volumes", "12", "3", "1.234GB", "1.1GB (90%)"];
+    expect(
+      titlesAt(
+        disk,
+        [line],
+        disk.map(() => false),
+        21,
+      ),
+    ).toEqual(["TYPE", "SIZE"]);
+  });
+});
+
 test("cutLines() leaves what fits", () => {
   expect(cutLines("abc\nabcdef\n", 4)).toBe("abc\nabc…\n");
   expect(cutLines("abc\n", 4)).toBe("abc\n");

@@ -120,7 +120,7 @@ describe("what is no template", () => {
   const cases: [template: string, message: string][] = [
     ["{{", "template: :1: unclosed action"],
     ["a\n{{.Id", "template: :2: unclosed action"],
-    ["{{.Id }", "template: :1: unrecognized character in action: U+007D '}'"],
+    ["{{.Id }", 'template: :1: unexpected "}" in operand'],
     ["{{nope .Id}}", 'template: :1: function "nope" not defined'],
     ["{{$x}}", 'template: :1: undefined variable "$x"'],
     ["{{if}}x{{end}}", "template: :1: missing value for if"],
@@ -160,7 +160,7 @@ describe("what cannot be executed", () => {
     ["{{len .Count}}", "error calling len: len of type int"],
     ["{{.Id 1}}", "Id has arguments but cannot be invoked as function"],
     ["{{range .Id}}{{end}}", "range can't iterate over abc123"],
-    ['{{join "x" ","}}', "expected []string; got string"],
+    ['{{join "x" ","}}', 'at <"x">: can\'t handle "x" for arg of type []string'],
     ["{{call .Id}}", "error calling call: non-function of type string"],
   ];
   for (const [template, message] of cases) {

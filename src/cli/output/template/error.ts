@@ -17,8 +17,7 @@ export class TemplateError extends Error {
   /** `template: :LINE:COLUMN: executing "" at <NODE>: message`; the column counts from 0, as Go's does. */
   static executing(source: string, at: number, node: string, message: string): TemplateError {
     const column = at - (source.lastIndexOf("\n", at - 1) + 1);
-    const shown = node.length > 20 ? `${node.slice(0, 20)}...` : node;
-    const where = `template: :${lineOf(source, at)}:${column}: executing "" at <${shown}>`;
+    const where = `template: :${lineOf(source, at)}:${column}: executing "" at <${node}>`;
     return new TemplateError(`${where}: ${message}`, "execute");
   }
 }

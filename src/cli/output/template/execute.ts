@@ -1,9 +1,12 @@
 import { TemplateError } from "./error";
-import type { Functions } from "./functions";
-import type { Command, Control, Expression, Node, Pipeline } from "./parse";
+import { ArgumentError, arityError, type Functions } from "./functions";
+import { quote } from "./literal";
+import type { Command, Control, Expression, Node, Parsed, Pipeline } from "./parse";
 import { isList, isMap, isStruct, isTrue, printTop, sortedEntries, typeName, type Value } from "./value";
 
 type Located = { at: number; source: string };
+
+const MOST_DEPTH = 500;
 
 /** Thrown to leave a range; never seen outside this file. */
 class LoopSignal {
@@ -11,19 +14,21 @@ class LoopSignal {
 }
 
 /** Execute a parsed template over a value. Throws `TemplateError`. */
-export function execute(nodes: readonly Node[], source: string, data: Value, functions: Functions): string {
-  const executor = new Executor(source, functions, data);
-  executor.walk(nodes, data);
+export function execute(parsed: Parsed, source: string, data: Value, functions: Functions): string {
+  const executor = new Executor(source, functions, parsed, data);
+  executor.walk(parsed.nodes, data);
   return executor.out;
 }
 
 class Executor {
   out = "";
-  private readonly variables: { name: string; value: Value }[];
+  private variables: { name: string; value: Value }[];
+  private depth = 0; // of templates in templates
 
   constructor(
     private readonly source: string,
     private readonly functions: Functions,
+    private readonly parsed: Parsed,
     data: Value,
   ) {
     this.variables = [{ name: "$", value: data }];
@@ -46,6 +51,9 @@ class Executor {
       case "break":
       case "continue":
         throw new LoopSignal(node.kind);
+      case "template":
+        this.template(node, dot);
+        return;
       case "range":
         this.scoped(() => this.range(node, dot));
         return;
@@ -58,6 +66,20 @@ class Executor {
         });
         return;
     }
+  }
+
+  /** Another template, which sees nothing but its own dot. */
+  private template(node: Extract<Node, { kind: "template" }>, dot: Value): void {
+    const nodes = this.parsed.definitions.get(node.name);
+    if (nodes === undefined) throw this.error(node, `template ${quote(node.name)} not defined`);
+    const value = node.pipeline === undefined ? undefined : this.pipeline(node.pipeline, dot);
+    if (this.depth >= MOST_DEPTH) throw this.error(node, `exceeded maximum template depth (${MOST_DEPTH})`);
+    const { variables } = this;
+    this.variables = [{ name: "$", value }];
+    this.depth++;
+    this.walk(nodes, value);
+    this.depth--;
+    this.variables = variables;
   }
 
   /** Variables that `run` declares end with it. */
@@ -94,6 +116,11 @@ class Executor {
     if (isList(value)) return [...value.entries()];
     if (isMap(value)) return sortedEntries(value);
     if (typeof value === "number" && Number.isInteger(value)) {
+      if (at.variables.length > 1)
+        throw this.error(
+          at.commands[0]?.words[0] ?? at,
+          `can't use ${value} to iterate over more than one variable`,
+        );
       return Array.from({ length: Math.max(0, value) }, (_, each) => [each, each]);
     }
     throw this.error(at, `range can't iterate over ${printTop(value)}`);
@@ -134,8 +161,8 @@ class Executor {
     switch (first.kind) {
       case "function":
         if (first.name === "and" || first.name === "or")
-          return this.shortCircuit(first.name, rest, dot, piped);
-        return this.call(command, first.name, this.functions.get(first.name), args());
+          return this.shortCircuit(first, first.name, rest, dot, piped);
+        return this.call(first, first.name, args, [command, ...rest]);
       case "field":
         return this.fields(first, first.fields, dot, args);
       case "variable": {
@@ -152,7 +179,14 @@ class Executor {
     return this.argument(first, dot);
   }
 
-  private shortCircuit(name: "and" | "or", words: readonly Expression[], dot: Value, piped: Value[]): Value {
+  private shortCircuit(
+    at: Located,
+    name: "and" | "or",
+    words: readonly Expression[],
+    dot: Value,
+    piped: Value[],
+  ): Value {
+    if (words.length + piped.length === 0) return this.call(at, name, () => []);
     let value: Value;
     for (const word of words) {
       value = this.argument(word, dot);
@@ -166,13 +200,13 @@ class Executor {
       case "dot":
         return dot;
       case "nil":
-        return null;
+        return undefined; // printed by itself it is no value
       case "literal":
         return word.value;
       case "pipeline":
         return this.scoped(() => this.pipeline(word.pipeline, dot));
       case "function":
-        return this.call(word, word.name, this.functions.get(word.name), []);
+        return this.call(word, word.name, () => []);
       case "field":
         return this.fields(word, word.fields, dot, () => []);
       case "variable":
@@ -189,7 +223,7 @@ class Executor {
       const last = position === names.length - 1;
       const found = this.field(at, name, value);
       if (typeof found === "function") {
-        value = this.call(at, name, found as (...args: Value[]) => Value, last ? args() : []);
+        value = this.invoke(at, name, found as (...args: Value[]) => Value, last ? args() : []);
       } else {
         if (last && args().length > 0) {
           throw this.error(at, `${name} has arguments but cannot be invoked as function`);
@@ -212,22 +246,39 @@ class Executor {
     return value[other];
   }
 
-  private call(
-    at: Located,
-    name: string,
-    run: ((...args: Value[]) => Value) | undefined,
-    args: Value[],
-  ): Value {
+  /**
+   * Call a function of the language.
+   *
+   * @param words the whole command, and what stands behind the name in it
+   */
+  private call(at: Located, name: string, args: () => Value[], words: readonly Located[] = [at]): Value {
+    const run = this.functions.get(name);
     if (run === undefined) throw this.error(at, `"${name}" is not a defined function`);
+    const given = args();
+    const wrong = arityError(name, given.length);
+    if (wrong !== undefined) throw this.error({ at: at.at, source: name }, wrong);
+    try {
+      return run(...given);
+    } catch (error) {
+      if (!(error instanceof ArgumentError)) throw this.failed(words[0] ?? at, name, error);
+      const word = words[error.position + 1] as Expression | undefined; // none: it came through the pipeline
+      if (word === undefined) throw this.error(words[0] ?? at, error.message);
+      throw this.error(word, word.kind === "literal" ? error.ofLiteral(word.source) : error.message);
+    }
+  }
+
+  /** Call a method. */
+  private invoke(at: Located, name: string, run: (...args: Value[]) => Value, args: Value[]): Value {
     try {
       return run(...args);
     } catch (error) {
-      if (error instanceof TemplateError) throw error;
-      throw this.error(
-        at,
-        `error calling ${name}: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      throw this.failed(at, name, error);
     }
+  }
+
+  private failed(at: Located, name: string, error: unknown): unknown {
+    if (error instanceof TemplateError) return error;
+    return this.error(at, `error calling ${name}: ${error instanceof Error ? error.message : String(error)}`);
   }
 
   private error(node: Located, message: string): TemplateError {

@@ -15,13 +15,13 @@ export type Template = {
 
 /**
  * Parse a template of Go's text/template language with docker's functions: fields, methods, pipelines, variables, literals,
- * `if` `else` `with` `range` `break` `continue`, comments and trim markers. Not `define`, `template` and `block`.
+ * `if` `else` `with` `range` `break` `continue` `define` `template` `block`, comments and trim markers.
  *
  * @throws TemplateError in Go's words
  */
 export function parse(source: string): Template {
-  const nodes = parseTemplate(source, new Set(standardFunctions.keys()));
-  const run = (data: unknown, functions: Functions) => execute(nodes, source, data, functions);
+  const parsed = parseTemplate(source, new Set(standardFunctions.keys()));
+  const run = (data: unknown, functions: Functions) => execute(parsed, source, data, functions);
   return {
     execute: (data) => run(data, standardFunctions),
     executeHeader: (titles) => run(titles, headerFunctions),

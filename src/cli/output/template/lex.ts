@@ -115,6 +115,9 @@ class Lexer {
   }
 
   private strange(char: string): TemplateError {
+    const before = this.tokens.findLast(({ kind }) => kind !== "space")?.kind;
+    const where = before === "left" || before === "|" ? "command" : "operand";
+    if (/^[!-~]$/.test(char)) return this.error(`unexpected "${char}" in ${where}`, this.at);
     const code = char.codePointAt(0) ?? 0;
     const hex = code.toString(16).toUpperCase().padStart(4, "0");
     return this.error(`unrecognized character in action: U+${hex} '${char}'`, this.at);
@@ -151,13 +154,11 @@ class Lexer {
 
   private number(): void {
     const pattern =
-      /[+-]?(0[xX][0-9a-fA-F_]+|0[oO]?[0-7_]+(?![0-9.eE])|0[bB][01_]+|[0-9_]*\.?[0-9_]*([eE][+-]?[0-9_]+)?)/y;
+      /[+-]?(0[xX][0-9a-fA-F_]*\.?[0-9a-fA-F_]*([pP][+-]?[0-9_]*)?|0[oO][0-7_]*|0[bB][01_]*|[0-9_]*\.?[0-9_]*([eE][+-]?[0-9_]*)?)/y;
     pattern.lastIndex = this.at;
     const text = pattern.exec(this.source)?.[0] ?? "";
     const after = this.source[this.at + text.length] ?? "";
-    if (!/[0-9]/.test(text) || /[\p{L}\p{Nd}_]/u.test(after)) {
-      throw this.error(`bad number syntax: "${text}${after}"`, this.at);
-    }
+    if (/[\p{L}\p{Nd}_]/u.test(after)) throw this.error(`bad number syntax: "${text}${after}"`, this.at);
     this.push("number", text.length);
   }
 

@@ -1,13 +1,13 @@
 import { TemplateError } from "./error";
 import { lex, type Token, type TokenKind } from "./lex";
-import { unquote } from "./literal";
+import { quote, unquote } from "./literal";
 
 /** The tree of a template, and the recursive-descent parser that makes it (text/template/parse). */
 
 export type Expression = { at: number; source: string } & (
   | { kind: "dot" }
   | { kind: "nil" }
-  | { kind: "literal"; value: string | number | boolean }
+  | { kind: "literal"; value: string | number | bigint | boolean }
   | { kind: "variable"; name: string; fields: string[] }
   | { kind: "field"; fields: string[] }
   | { kind: "function"; name: string }
@@ -32,12 +32,16 @@ export type Node =
   | { kind: "text"; text: string }
   | { kind: "action"; pipeline: Pipeline }
   | Control
-  | { kind: "break" | "continue" };
+  | { kind: "break" | "continue" }
+  | { kind: "template"; name: string; pipeline: Pipeline | undefined; at: number; source: string };
+
+/** What is executed, and the templates that it names. */
+export type Parsed = { nodes: Node[]; definitions: ReadonlyMap<string, Node[]> };
 
 type Keyword = Control["kind"];
 
 /** Parse a template. `functions` are the names that may be called. Throws `TemplateError`. */
-export function parseTemplate(source: string, functions: ReadonlySet<string>): Node[] {
+export function parseTemplate(source: string, functions: ReadonlySet<string>): Parsed {
   return new Parser(source, functions).run();
 }
 
@@ -46,6 +50,8 @@ class Parser {
   private at = 0;
   private variables = ["$"];
   private rangeDepth = 0;
+  private depth = 0; // of what ends with {{end}}
+  private readonly definitions = new Map<string, Node[]>();
 
   constructor(
     private readonly source: string,
@@ -54,10 +60,10 @@ class Parser {
     this.tokens = lex(source);
   }
 
-  run(): Node[] {
+  run(): Parsed {
     const { nodes, end } = this.list();
     if (end !== "eof") throw this.error(`unexpected {{${end}}}`);
-    return nodes;
+    return { nodes, definitions: this.definitions };
   }
 
   /** Nodes up to `{{end}}`, `{{else …}}` (left in front of what follows the word) or the end of the template. */
@@ -76,7 +82,8 @@ class Parser {
         if (word.text === "end") this.expectRight("end");
         return { nodes, end: word.text };
       }
-      nodes.push(this.action());
+      if (this.depth === 0 && word.kind === "identifier" && word.text === "define") this.definition();
+      else nodes.push(this.action());
     }
   }
 
@@ -96,16 +103,68 @@ class Parser {
           this.expectRight(word.text);
           return { kind: word.text };
         case "define":
+          throw this.error("unexpected <define> in command");
         case "template":
-        case "block":
-          throw this.error(`{{${word.text}}} is not supported in a format`);
+          return this.template(word);
+        case "block": {
+          this.nextSolid();
+          const name = this.templateName("block clause");
+          const pipeline = this.pipeline("block clause");
+          this.body(name);
+          return { kind: "template", name, pipeline, at: word.at, source: "" };
+        }
       }
     }
     return { kind: "action", pipeline: this.pipeline("command") };
   }
 
+  /** `{{define "name"}}…{{end}}` */
+  private definition(): void {
+    this.nextSolid();
+    const name = this.templateName("define clause");
+    this.expectRight("define clause");
+    this.body(name);
+  }
+
+  /** A template of its own up to `{{end}}`: it sees no variables but `$`. */
+  private body(name: string): void {
+    const { variables, rangeDepth } = this;
+    this.variables = ["$"];
+    this.rangeDepth = 0;
+    this.depth++;
+    const { nodes, end } = this.list();
+    this.depth--;
+    Object.assign(this, { variables, rangeDepth });
+    if (end === "eof") throw this.error("unexpected EOF");
+    if (end === "else") throw this.error("unexpected {{else}}");
+    if (this.definitions.has(name))
+      throw this.error(`template: multiple definition of template ${quote(name)}`);
+    this.definitions.set(name, nodes);
+  }
+
+  private template(word: Token): Node {
+    this.nextSolid();
+    const { at } = this.peekSolid();
+    const name = this.templateName("template clause");
+    let pipeline: Pipeline | undefined;
+    if (this.peekSolid().kind === "right") this.nextSolid();
+    else pipeline = this.pipeline("template clause");
+    const shown = [`template ${quote(name)}`, ...(pipeline ? [pipeline.source] : [])].join(" ");
+    return { kind: "template", name, pipeline, at: pipeline ? word.at + 9 : at, source: `{{${shown}}}` };
+  }
+
+  private templateName(context: string): string {
+    const token = this.nextSolid();
+    if (token.kind !== "string" && token.kind !== "raw") {
+      const shown = token.kind === "right" ? "}}" : token.text;
+      throw this.error(`unexpected "${shown}" in ${context}`);
+    }
+    return String(this.unquote(token));
+  }
+
   private control(kind: Keyword): Node {
     const scope = this.variables.length;
+    this.depth++;
     if (kind === "range") this.rangeDepth++;
     const pipeline = this.pipeline(kind);
     const body = this.list();
@@ -113,6 +172,7 @@ class Parser {
     let otherwise: Node[] = [];
     if (body.end === "eof") throw this.error("unexpected EOF");
     if (body.end === "else") otherwise = this.otherwise(kind);
+    this.depth--;
     this.variables.length = scope;
     return { kind, pipeline, body: body.nodes, otherwise };
   }
@@ -124,7 +184,7 @@ class Parser {
       this.nextSolid();
       return [this.control(kind)]; // shares its {{end}} with the outer one
     }
-    this.expectRight("else");
+    this.expectRight(word.kind === "identifier" ? "input" : "else");
     const { nodes, end } = this.list();
     if (end === "else") throw this.error("expected end; found {{else}}");
     if (end === "eof") throw this.error("unexpected EOF");
@@ -200,6 +260,7 @@ class Parser {
       const after = this.peek();
       if (after.kind === closer) break;
       if (after.kind === "|") {
+        if (words.length === 0) throw this.error(`unexpected "|" in ${context}`);
         this.next();
         if (this.peekSolid().kind === closer) throw this.error(`missing value for ${context}`);
         break;
@@ -274,20 +335,28 @@ class Parser {
     }
   }
 
-  private number({ text }: Token): number {
-    const plain = text.replaceAll("_", "");
-    const sign = plain.startsWith("-") ? -1 : 1;
-    const digits = plain.replace(/^[+-]/, "");
-    if (/^0[0-7]+$/.test(digits)) return sign * Number.parseInt(digits, 8);
-    const value = sign * Number(digits);
-    if (Number.isNaN(value)) throw this.error(`bad number syntax: "${text}"`);
-    return value;
+  private number({ text }: Token): number | bigint {
+    const digits = text.replace(/^[+-]/, "");
+    const isNegative = text.startsWith("-");
+    const plain = digits.replaceAll("_", "");
+    if (wholeNumber.test(digits)) {
+      const value = BigInt(/^0[0-7]/.test(plain) ? `0o${plain.slice(1)}` : plain);
+      if (value > MOST + (isNegative ? 1n : 0n)) throw this.error(`integer overflow: "${text}"`);
+      const signed = isNegative ? -value : value;
+      return Number.isSafeInteger(Number(signed)) ? Number(signed) : signed;
+    }
+    if (!realNumber.test(digits)) {
+      const what = /^[0-9]+$/.test(digits) ? "integer overflow" : "illegal number syntax";
+      throw this.error(`${what}: "${text}"`);
+    }
+    const value = /^0[xX]/.test(plain) ? hexadecimalReal(plain) : Number(plain);
+    return isNegative ? -value : value;
   }
 
   private unquote(token: Token): string | number {
     if (token.kind === "raw") return token.text.slice(1, -1);
     const text = unquote(token.text);
-    if (text === undefined) throw this.error(`invalid syntax in ${token.text}`);
+    if (text === undefined || token.text === "''") throw this.error("invalid syntax");
     if (token.kind === "string") return text;
     if ([...text].length !== 1) throw this.error(`malformed character constant: ${token.text}`);
     return text.codePointAt(0) ?? 0;
@@ -332,6 +401,18 @@ class Parser {
     const token = this.tokens[Math.min(this.at, this.tokens.length - 1)];
     return TemplateError.parsing(this.source, token?.at ?? 0, message);
   }
+}
+
+const MOST = 2n ** 63n - 1n; // int64
+const wholeNumber = /^(0[xX](_?[0-9a-fA-F])+|0[oO](_?[0-7])+|0[bB](_?[01])+|0(_?[0-7])*|[1-9](_?[0-9])*)$/;
+const realNumber =
+  /^(0[xX](?=_?[0-9a-fA-F.])(_?[0-9a-fA-F])*(\.[0-9a-fA-F]*)?[pP][+-]?[0-9]+|(?=\.?[0-9])([0-9](_?[0-9])*)?\.[0-9]*([eE][+-]?[0-9]+)?|[0-9](_?[0-9])*[eE][+-]?[0-9]+)$/;
+
+/** 0x1.8p4 */
+function hexadecimalReal(text: string): number {
+  const [, whole = "", fraction = "", power = "0"] =
+    /^0[xX]([0-9a-fA-F]*)\.?([0-9a-fA-F]*)[pP](.*)$/.exec(text) ?? [];
+  return Number.parseInt(`0${whole}${fraction}`, 16) * 2 ** (Number(power) - 4 * fraction.length);
 }
 
 function describe(token: Token): string {

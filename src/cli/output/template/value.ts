@@ -45,8 +45,12 @@ export function typeName(value: Value): string {
   if (typeof value === "bigint") return "int";
   if (typeof value === "string") return "string";
   if (typeof value === "function") return "func";
-  if (isMap(value)) return "map[string]interface {}";
-  return isList(value) ? "[]interface {}" : "struct";
+  if (isMap(value)) {
+    const isOfStrings = value.size > 0 && [...value.values()].every((each) => typeof each === "string");
+    return isOfStrings ? "map[string]string" : "map[string]interface {}";
+  }
+  if (!isList(value)) return "struct";
+  return value.length > 0 && value.every((each) => typeof each === "string") ? "[]string" : "[]interface {}";
 }
 
 /** A value as Go's %v prints it. `quoted`: strings as %q does, for %#v-like places. */
@@ -74,13 +78,13 @@ export function printTop(value: Value): string {
   return value === undefined ? "<no value>" : print(value);
 }
 
-/** Whole numbers as integers, others as %v prints a float64: shortest, with an exponent below 1e-4 and from 1e21. */
+/** Whole numbers as integers, others as %v prints a float64: shortest, with an exponent below 1e-4 and from 1e6. */
 export function printNumber(value: number): string {
   if (Number.isInteger(value) && Math.abs(value) < 1e21) return String(BigInt(value));
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "+Inf" : "-Inf";
   const size = Math.abs(value);
-  return size < 1e-4 || size >= 1e21 ? exponent(value.toExponential()) : String(value);
+  return size < 1e-4 || size >= 1e6 ? exponent(value.toExponential()) : String(value);
 }
 
 /** Go writes at least two digits of exponent: 1e+21, 1e-05. */
