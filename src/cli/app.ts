@@ -19,13 +19,14 @@ function isSilent(level: Globals["logLevel"]): boolean {
 /** The app of a real process. */
 export function createApp(io: Io, globals: Globals): App {
   let context: Context | undefined;
+  const env = globals.places === undefined ? io.env : withPlaces(io.env, globals.places);
   return {
     io,
     globals,
-    env: io.env,
+    env,
     get context() {
       context ??= createContext({
-        env: io.env,
+        env,
         config: globals.config,
         storageDriver: globals.storageDriver,
         cgroupManager: globals.cgroupManager,
@@ -36,4 +37,13 @@ export function createApp(io: Io, globals: Globals): App {
       return context;
     },
   };
+}
+
+/** The environment with the directories that were named: what this process starts has to find the same ones. */
+function withPlaces(env: Io["env"], places: NonNullable<Globals["places"]>): Io["env"] {
+  const { resolve } = require("node:path") as typeof import("node:path");
+  const named = Object.entries(places).map(([name, directory]) => [name, resolve(directory)]);
+  const all = Object.fromEntries(named) as Record<string, string>;
+  Object.assign(process.env, all);
+  return { ...env, ...all };
 }

@@ -1,3 +1,4 @@
+import { EngineError } from "../error";
 import type { Args, Values } from "./tree";
 
 /** podman's. */
@@ -52,10 +53,32 @@ export const globalArgs = {
   },
 } as const satisfies Args;
 
-/** The same in front of the verb, where --log-level has docker's short name: behind the verb -l is the verb's. */
+/**
+ * The same in front of the verb, where --log-level has docker's short name (behind the verb -l is the verb's), and what stands only there:
+ * verbs have options of these names.
+ */
 export const rootGlobals = {
   ...globalArgs,
   "log-level": { ...globalArgs["log-level"], alias: "l" },
+  root: {
+    type: "string",
+    valueHint: "DIR",
+    value: "directory",
+    description: "Directory that everything is stored in",
+    details: "Default: $XDG_DATA_HOME/proa, or ~/.local/share/proa.",
+  },
+  runroot: {
+    type: "string",
+    valueHint: "DIR",
+    value: "directory",
+    description: "Directory of what only lives as long as containers do",
+    details: "Default: $XDG_RUNTIME_DIR/proa; with --root one beside it, which belongs to that store alone.",
+  },
+  host: { type: "string", alias: "H", valueHint: "HOST", hidden: true, description: "Refused: no server" },
+  url: { type: "string", valueHint: "URL", hidden: true, description: "Refused: no server" },
+  context: { type: "string", alias: "c", valueHint: "NAME", hidden: true, description: "Refused: no server" },
+  connection: { type: "string", valueHint: "NAME", hidden: true, description: "Refused: no server" },
+  remote: { type: "boolean", alias: "r", hidden: true, description: "Refused: no server" },
 } as const satisfies Args;
 
 /** The global options as typed values. */
@@ -65,14 +88,37 @@ export type Globals = {
   logLevel: (typeof logLevels)[number] | undefined;
   cgroupManager: Values<typeof globalArgs>["cgroup-manager"];
   storageDriver: Values<typeof globalArgs>["storage-driver"];
+  /** Directories in place of the usual ones, by the variable that tells children. */
+  places?: { PROA_ROOT?: string; PROA_RUNROOT?: string };
 };
 
 /** From the names on the command line to the names in code. */
-export function globalsOf(values: Values<typeof globalArgs>): Globals {
+export function globalsOf(values: Values<typeof globalArgs> & Partial<Values<typeof rootGlobals>>): Globals {
+  for (const name of ["host", "url", "context", "connection", "remote"] as const) {
+    if (values[name] && !(name === "context" && values.context === "default"))
+      throw refuseServer(`--${name}`);
+  }
+  const { root, runroot } = values;
   return {
+    ...(root === undefined && runroot === undefined ? {} : { places: placesOf(root, runroot) }),
     config: values.config,
     logLevel: values["log-level"] ?? (values.debug ? "debug" : undefined),
     cgroupManager: values["cgroup-manager"],
     storageDriver: values["storage-driver"],
   };
+}
+
+function placesOf(root: string | undefined, runroot: string | undefined): NonNullable<Globals["places"]> {
+  return {
+    ...(root === undefined ? {} : { PROA_ROOT: root }),
+    ...(runroot === undefined ? {} : { PROA_RUNROOT: runroot }),
+  };
+}
+
+function refuseServer(option: string): EngineError {
+  const why = "a command does its work itself, on this machine: there is no server that it could ask";
+  return new EngineError("unsupported", "connect", option, why, {
+    exitCode: 125,
+    hint: "run proa on the other machine: ssh HOST proa ...",
+  });
 }

@@ -12,7 +12,7 @@ const UNIT = "proa-restart.service";
 const STOP_SECONDS = 20; // for all containers together, when the host goes down
 
 /** What the unit must know of the environment to find the same containers. */
-const VARIABLES = ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"];
+const VARIABLES = ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "PROA_ROOT", "PROA_RUNROOT"];
 
 type Place = { file: string; link: string; target: string };
 

@@ -18,6 +18,11 @@ export async function containersToBoot(context: Context): Promise<ContainerRow[]
   return rows.filter((row) => isToStart(row, policyOf(row))).reverse();
 }
 
+/** Would it start again after a reboot now? */
+export function startsAtBoot(row: ContainerRow, policy: RestartPolicy): boolean {
+  return row.status === "running" ? policy.Name !== "no" : isToStart(row, policy);
+}
+
 function isToStart(row: ContainerRow, { Name, MaximumRetryCount }: RestartPolicy): boolean {
   if (row.status !== "exited") return false; // it lives, or was never started
   switch (Name) {

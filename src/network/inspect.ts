@@ -43,6 +43,12 @@ export function inspectNetwork(
       Destination: destination,
       Gateway: gateway,
     })),
+    // the same by the names of podman's templates
+    ID: network.id,
+    NetworkInterface: network.bridge,
+    Subnets: network.subnets.map(({ subnet, gateway }) => ({ Subnet: subnet, Gateway: gateway })),
+    IPv6Enabled: hasFamily(6),
+    NetworkDNSServers: network.resolvers,
     ...(isVerbose ? { Stopped: stopped(users) } : {}),
   };
 }

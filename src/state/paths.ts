@@ -37,9 +37,17 @@ export function resolvePaths(env: Environment, uid: number): Paths {
     // root's home is closed to the ids that its containers run as
     return isRoot ? ofRoot : join(home, underHome, "proa");
   };
-  const data = base("XDG_DATA_HOME", ".local/share", "/var/lib/proa");
+  const named = (name: "PROA_ROOT" | "PROA_RUNROOT"): string | undefined => {
+    const value = env[name]; // --root, --runroot
+    return value && isAbsolute(value) ? value : undefined;
+  };
+  const own = named("PROA_ROOT");
+  const runroot = named("PROA_RUNROOT");
+  const data = own ?? base("XDG_DATA_HOME", ".local/share", "/var/lib/proa");
   const cache = base("XDG_CACHE_HOME", ".cache", "/var/cache/proa");
-  const runtime = runtimeBase(env, uid);
+  const usual = runroot ?? runtimeBase(env, uid);
+  // netd serves the networks of one store: another has its own beside it
+  const runtime = own && runroot === undefined ? `${usual}-${Bun.hash(own).toString(16).slice(0, 8)}` : usual;
   return {
     data,
     runtime,

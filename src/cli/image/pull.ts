@@ -6,7 +6,14 @@ import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
 import { progressFlag } from "./_progress-flag";
 import { obtainImage } from "./obtain";
-import { registryArgs, registryFlagsFrom } from "./registry-options";
+import {
+  checkTrust,
+  platformArgs,
+  platformFrom,
+  registryArgs,
+  registryFlagsFrom,
+  trustArgs,
+} from "./registry-options";
 
 export const command = defineCommand({
   meta: {
@@ -30,12 +37,7 @@ export const command = defineCommand({
       details:
         "Of an image with tables of contents (zstd:chunked, eStargz), whose containers can start at once; the layers follow in the background. Others are pulled whole.",
     },
-    platform: {
-      type: "string",
-      valueHint: "OS/ARCH",
-      value: "platform",
-      description: "Platform of the image",
-    },
+    ...platformArgs,
     policy: {
       type: "string",
       valueHint: "POLICY",
@@ -52,23 +54,26 @@ export const command = defineCommand({
       description: "Which images are accepted",
       details: "A policy.json in place of the user's or the system's.",
     },
+    ...trustArgs,
     ...registryArgs,
     image: { type: "positional", rest: true, value: "image", description: "Name of the image" },
   },
   async run({ app, args, given }) {
+    checkTrust(args);
+    const platform = platformFrom(args);
     const signaturePolicy = args["signature-policy"];
     const registry = { ...registryFlagsFrom(args, given), signaturePolicy };
     const names = args["all-tags"] ? await allTagsOf(app, args.image, registry) : args.image;
     return forEachTarget(app.io, names, async (text) => {
       if (hasTransport(text)) {
         const { pullLocal } = await import("./_local");
-        const local = await pullLocal(app, text, { ...args, signaturePolicy });
+        const local = await pullLocal(app, text, { ...args, platform, signaturePolicy });
         if (local !== undefined) return local;
       }
       const name = text.replace(/^docker:\/\//, "");
       await obtainImage(app, name, {
         pull: args.policy,
-        platform: args.platform,
+        platform,
         quiet: args.quiet,
         lazy: args.lazy,
         progress: args.progress,

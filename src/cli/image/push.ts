@@ -10,7 +10,7 @@ import type { ProgressMode } from "../output/progress-modes";
 import { defineCommand } from "../tree";
 import { progressFlag } from "./_progress-flag";
 import { signArgs, signingKeyFrom } from "./_sign-options";
-import { registryArgs, registryFlagsFrom } from "./registry-options";
+import { checkTrust, registryArgs, registryFlagsFrom, trustArgs } from "./registry-options";
 
 export const command = defineCommand({
   meta: {
@@ -65,6 +65,7 @@ export const command = defineCommand({
       details: "proa keeps none with an image, so there are none to push.",
     },
     ...signArgs,
+    ...trustArgs,
     ...registryArgs,
     image: { type: "positional", value: "image", valueHint: "IMAGE", description: "Name or id" },
     destination: {
@@ -77,6 +78,7 @@ export const command = defineCommand({
   },
   async run({ app, args, given }) {
     const { destination } = args;
+    checkTrust(args);
     if (args["compression-level"] !== undefined && args["compression-format"] === undefined) {
       const why = "it needs --compression-format";
       throw new EngineError("invalid", "--compression-level", "", why, { exitCode: 1 });

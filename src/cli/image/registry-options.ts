@@ -85,3 +85,60 @@ function parseCredentials(text: string): { username: string; password: string } 
   }
   return { username, password: colon < 0 ? "" : text.slice(colon + 1) };
 }
+
+/** Which image of several is meant. */
+export const platformArgs = {
+  platform: { type: "string", valueHint: "OS/ARCH", value: "platform", description: "Platform of the image" },
+  arch: {
+    type: "string",
+    valueHint: "ARCH",
+    value: "architecture",
+    description: "Architecture of the image",
+  },
+  os: { type: "string", valueHint: "OS", value: "os", description: "Operating system of the image" },
+  variant: {
+    type: "string",
+    valueHint: "VARIANT",
+    value: "architecture-variant",
+    description: "Variant of the architecture of the image",
+  },
+} as const satisfies Args;
+
+/** podman's three options in place of docker's one. */
+export function platformFrom({
+  platform,
+  arch,
+  os,
+  variant,
+}: Pick<Values<typeof platformArgs>, keyof typeof platformArgs>): string | undefined {
+  if (arch === undefined && os === undefined && variant === undefined) return platform;
+  if (platform !== undefined) {
+    const why = "it says all that --arch, --os and --variant say";
+    throw new EngineError("invalid", "platform", platform, why);
+  }
+  const { hostPlatform } = require("../../oci") as typeof import("../../oci");
+  const host = hostPlatform();
+  const parts = [os ?? host.os, arch ?? host.architecture];
+  if (variant !== undefined) parts.push(variant);
+  return parts.join("/");
+}
+
+export const trustArgs = {
+  "disable-content-trust": {
+    type: "boolean",
+    default: true,
+    description: "Do not verify signatures of docker's content trust; proa never does",
+  },
+} as const satisfies Args;
+
+/** @throws EngineError `unsupported` */
+export function checkTrust(args: Pick<Values<typeof trustArgs>, keyof typeof trustArgs>): void {
+  if (args["disable-content-trust"]) return;
+  throw new EngineError(
+    "unsupported",
+    "content trust",
+    "--disable-content-trust=false",
+    "proa does not verify signatures of docker's content trust",
+    { hint: "name the image by its digest: IMAGE@sha256:…" },
+  );
+}

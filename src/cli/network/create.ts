@@ -1,5 +1,6 @@
 import { EngineError } from "../../error";
 import { type AskedNetwork, createNetwork, optionNames, pairSubnets } from "../../network";
+import type { Context } from "../../state";
 import { defineCommand, type Values } from "../tree";
 import { pairs, refuse, splitCommas } from "./_options";
 
@@ -97,7 +98,13 @@ const args = {
   ingress: { type: "boolean", hidden: true, description: "Refused" },
   "config-only": { type: "boolean", hidden: true, description: "Refused" },
   "config-from": { type: "string", valueHint: "NETWORK", hidden: true, description: "Refused" },
-  network: { type: "positional", valueHint: "NETWORK", value: "none", description: "Name of the network" },
+  network: {
+    type: "positional",
+    required: false,
+    valueHint: "NETWORK",
+    value: "none",
+    description: "Name of the network; without one it is proa1, or the first of those that is free",
+  },
 } as const;
 
 export const command = defineCommand({
@@ -120,7 +127,12 @@ export const command = defineCommand({
   args,
   run({ app, args, given }) {
     refuseForeign(args);
-    const asked = askedFrom(args, given);
+    if (args.network === undefined) {
+      const name = createUnnamed(app.context, askedFrom(args, given, ""));
+      app.io.stdout.write(`${name}\n`);
+      return;
+    }
+    const asked = askedFrom(args, given, args.network);
     try {
       app.io.stdout.write(`${createNetwork(app.context, asked).id}\n`);
     } catch (error) {
@@ -133,9 +145,20 @@ export const command = defineCommand({
 
 type CreateValues = Values<typeof args>;
 
-function askedFrom(args: CreateValues, given: ReadonlySet<string>): AskedNetwork {
+/** As podman does where no name is given: the first that is free. It is printed, for nobody knows it. */
+function createUnnamed(context: Context, asked: AskedNetwork): string {
+  for (let number = 1; ; number++) {
+    try {
+      return createNetwork(context, { ...asked, name: `proa${number}` }).name;
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.code !== "name-in-use") throw error;
+    }
+  }
+}
+
+function askedFrom(args: CreateValues, given: ReadonlySet<string>, name: string): AskedNetwork {
   return {
-    name: args.network,
+    name,
     driver: args.driver,
     internal: args.internal,
     attachable: args.attachable,

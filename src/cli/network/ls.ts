@@ -11,6 +11,12 @@ import { defineCommand } from "../tree";
 const hasFamily = ({ subnets }: Network, family: 4 | 6): boolean =>
   subnets.some((subnet) => subnet.family === family);
 
+const extra = (header: string, value: (network: Network) => unknown): Field<Network> => ({
+  header,
+  value,
+  isExtra: true,
+});
+
 const fields: Record<string, Field<Network>> = {
   ID: {
     header: "NETWORK ID",
@@ -42,6 +48,16 @@ const fields: Record<string, Field<Network>> = {
     value: ({ createdMs }) => (createdMs === 0 ? "N/A" : localTime(createdMs)),
   },
   Subnets: { header: "SUBNETS", value: ({ subnets }) => subnets.map(({ subnet }) => subnet).join(",") },
+  // podman's names
+  Created: extra("CREATED", ({ createdMs }) => (createdMs === 0 ? "N/A" : localTime(createdMs))),
+  NetworkInterface: extra("NETWORK INTERFACE", ({ bridge }) => bridge),
+  DNSEnabled: extra("DNS ENABLED", ({ names }) => names),
+  IPv6Enabled: extra("IPV6 ENABLED", (network) => hasFamily(network, 6)),
+  Options: extra("OPTIONS", ({ options }) =>
+    Object.entries(options)
+      .map((pair) => pair.join("="))
+      .join(","),
+  ),
 };
 
 const FILTERS = ["dangling", "driver", "id", "label", "label!", "name", "scope", "type", "until"];

@@ -79,7 +79,7 @@ export const command = defineCommand({
       app.io.stdout.write(await verboseTables(use, nowMs, app.io.stdout));
     } else {
       const template = format === "json" ? "{{json .}}" : format;
-      app.io.stdout.write(await formatDocuments([verboseDocument(use, nowMs)], template));
+      app.io.stdout.write(await formatDocuments([verboseDocument(use, nowMs)], template, 1));
     }
   },
 });

@@ -11,10 +11,20 @@ import { version } from "../_version";
 import type { App } from "../app";
 import { formatDocuments } from "../output/format";
 import { memorySize } from "../output/size";
+import { hangingLines } from "../output/wrap";
 import { defineCommand } from "../tree";
+import {
+  configuredRegistries,
+  dockerMore,
+  hostMore,
+  type Known,
+  podmanVersion,
+  registriesOf,
+  storeOf,
+} from "./_info-more";
 
-/** Field names are those of `GET /info` of the Docker Engine API; what proa adds is under `Proa`. */
-type Info = {
+/** Field names are those of `GET /info` of the Docker Engine API, and podman's; what proa adds is under `Proa`. */
+type Info = ReturnType<typeof dockerMore> & {
   Containers: number;
   ContainersRunning: number;
   ContainersPaused: number;
@@ -48,7 +58,12 @@ type Info = {
   SecurityOptions: string[];
   Warnings: string[];
   /** podman's, by the names of its templates. */
-  Host: { CgroupManager: string; CgroupsVersion: string; CgroupControllers: string[] };
+  Host: { CgroupManager: string; CgroupsVersion: string; CgroupControllers: string[] } & ReturnType<
+    typeof hostMore
+  >;
+  Store: ReturnType<typeof storeOf>;
+  Registries: Record<string, string[]>;
+  Version: ReturnType<typeof podmanVersion>;
   Proa: {
     /** Controllers that are not to be had, why, and what changes it. */
     Cgroups: CgroupFacts;
@@ -78,7 +93,7 @@ export const command = defineCommand({
     const info = await gather(app);
     app.io.stdout.write(
       args.format === undefined
-        ? textOf(info)
+        ? textOf(info, app.io.stdout.columns)
         : args.format === "json"
           ? `${JSON.stringify(info)}\n`
           : await formatDocuments([info], args.format),
@@ -104,23 +119,37 @@ async function gather({ context }: App): Promise<Info> {
     warnings.push(
       `${network.name === "none" ? "no default network" : `network by ${network.name}`}: ${network.reason}`,
     );
+  const registries = configuredRegistries(context, warnings);
+  const stopped = containers.length - alive.length;
+  const known: Known = {
+    containers: { all: containers.length, running, paused, stopped },
+    images: countImages(context),
+    driver: selected?.driver.name ?? "unknown",
+    mappings: host,
+    networkDriver: network?.name ?? "unknown",
+    cpus: cpus().length,
+    memTotal: totalmem(),
+    name: hostname(),
+    runtimePath: process.execPath,
+  };
   return {
+    ...dockerMore(context, registries),
     Containers: containers.length,
     ContainersRunning: running,
     ContainersPaused: paused,
-    ContainersStopped: containers.length - alive.length,
-    Images: countImages(context),
-    Driver: selected?.driver.name ?? "unknown",
+    ContainersStopped: stopped,
+    Images: known.images,
+    Driver: known.driver,
     DriverStatus: selected === undefined || selected.reason === "" ? [] : [["Reason", selected.reason]],
-    Plugins: { Volume: [], Network: networkModes(), Authorization: null, Log: [...logDrivers] },
+    Plugins: { Volume: ["local"], Network: networkModes(), Authorization: null, Log: [...logDrivers] },
     LoggingDriver: context.log.driver,
     KernelVersion: release(),
     OperatingSystem: operatingSystem(),
     OSType: "linux",
     Architecture: arch() === "x64" ? "x86_64" : arch() === "arm64" ? "aarch64" : arch(),
-    NCPU: cpus().length,
-    MemTotal: totalmem(),
-    Name: hostname(),
+    NCPU: known.cpus,
+    MemTotal: known.memTotal,
+    Name: known.name,
     ServerVersion: version,
     DockerRootDir: context.paths.data,
     DefaultRuntime: "proa",
@@ -132,7 +161,11 @@ async function gather({ context }: App): Promise<Info> {
       CgroupManager: driverOf(cgroups),
       CgroupsVersion: `v${cgroups.version || 1}`,
       CgroupControllers: cgroups.controllers,
+      ...hostMore(context, known),
     },
+    Store: storeOf(context, known),
+    Registries: registriesOf(registries),
+    Version: podmanVersion(),
     Proa: {
       Cgroups: cgroups,
       Runtime: context.paths.runtime,
@@ -254,7 +287,10 @@ function operatingSystem(): string {
   return /^PRETTY_NAME="?([^"\n]*)/m.exec(readOr("/etc/os-release", ""))?.[1] ?? "Linux";
 }
 
-function textOf(info: Info): string {
+const INDENT = 16;
+
+/** COLUMNS: of the terminal; undefined where there is none. */
+function textOf(info: Info, columns?: number): string {
   const lines: [string, string | number][] = [
     ["Version", info.ServerVersion],
     [
@@ -287,8 +323,11 @@ function textOf(info: Info): string {
     ["Name", info.Name],
   ];
   // what is missing of control groups stands above, with what changes it
-  const warnings = info.Warnings.filter((warning) => !warning.startsWith("WARNING: ")).map(
-    (warning) => `Warning: ${warning}\n`,
-  );
-  return lines.map(([name, value]) => `${`${name}:`.padEnd(16)}${value}\n`).join("") + warnings.join("");
+  const warnings = info.Warnings.filter((warning) => !warning.startsWith("WARNING: "));
+  return [
+    ...lines.flatMap(([name, value]) => hangingLines(`${name}:`, String(value), INDENT, columns)),
+    ...warnings.flatMap((warning) => hangingLines("Warning:", warning, 0, columns)),
+  ]
+    .map((line) => `${line}\n`)
+    .join("");
 }

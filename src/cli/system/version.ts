@@ -5,7 +5,7 @@ import { formatDocuments } from "../output/format";
 import { defineCommand } from "../tree";
 
 /** One program is both halves of what docker calls client and server; scripts ask for either. */
-type Half = { Version: string; Os: string; Arch: string; KernelVersion: string; BunVersion: string };
+type Half = ReturnType<typeof gather>;
 
 export const command = defineCommand({
   meta: {
@@ -26,7 +26,10 @@ export const command = defineCommand({
   async run({ app, args }) {
     const half = gather();
     const { format } = args;
-    const document = { Client: half, Server: half };
+    const document = {
+      Client: { ...half, DefaultAPIVersion: version, Context: "default" },
+      Server: { ...half, Components: [{ Name: "Engine", Version: version, Details: half }] },
+    };
     app.io.stdout.write(
       format === undefined || format === ""
         ? textOf(half)
@@ -37,13 +40,17 @@ export const command = defineCommand({
   },
 });
 
-function gather(): Half {
+function gather() {
+  const cpu = arch() === "x64" ? "amd64" : arch();
   return {
     Version: version,
+    APIVersion: version, // as podman's: what both halves speak is proa's own
     Os: "linux",
-    Arch: arch() === "x64" ? "amd64" : arch(),
+    Arch: cpu,
+    OsArch: `linux/${cpu}`,
     KernelVersion: release(),
     BunVersion: Bun.version,
+    Platform: { Name: "proa" },
   };
 }
 

@@ -1,6 +1,6 @@
 import { listContainers } from "../../container";
 import { allVolumes, type Context, type Volume, volumeUseCounts } from "../../state";
-import { mountpointOf } from "../../volume";
+import { findVolume, inspectVolume, mountpointOf } from "../../volume";
 import { filterFlag, rowFlags } from "../_flags";
 import { timeOf } from "../_moment";
 import { type Filters, hasLabel, isTrue, matchesName, parseFilters, passesFilters } from "../output/filter";
@@ -35,9 +35,29 @@ const fields = (context: Context): Record<string, Field<Volume>> => ({
   CreatedAt: { header: "CREATED AT", value: ({ createdMs }) => localTime(createdMs) },
   Options: { header: "OPTIONS", value: ({ options }) => list(options) },
   Anonymous: { header: "ANONYMOUS", value: ({ anonymous }) => String(anonymous) },
+  // podman's names
+  UID: { header: "UID", value: (volume) => inspectVolume(context, volume).UID, isExtra: true },
+  GID: { header: "GID", value: (volume) => inspectVolume(context, volume).GID, isExtra: true },
+  MountCount: {
+    header: "MOUNT COUNT",
+    value: (volume) => inspectVolume(context, volume).MountCount,
+    isExtra: true,
+  },
 });
 
-const FILTERS = ["anonymous", "dangling", "driver", "label", "label!", "name", "opt", "scope", "until"];
+const FILTERS = [
+  "after",
+  "anonymous",
+  "dangling",
+  "driver",
+  "label",
+  "label!",
+  "name",
+  "opt",
+  "scope",
+  "since",
+  "until",
+];
 
 export const command = defineCommand({
   meta: {
@@ -81,7 +101,10 @@ function testsFor(
 ): (volume: Volume) => Record<string, (value: string) => boolean> {
   const used = filters.has("dangling") ? volumeUseCounts(context.db()) : new Map<string, number>();
   const until = filters.get("until")?.map((value) => timeOf("filter until", value, context.now())) ?? [];
+  const createdMs = (name: string): number => findVolume(context, "filter", name).createdMs;
   return (volume) => ({
+    since: (value) => volume.createdMs > createdMs(value),
+    after: (value) => volume.createdMs > createdMs(value), // podman knows it by both words
     name: (value) => matchesName(volume.name, value),
     driver: (value) => volume.driver === value,
     scope: (value) => value === "local",

@@ -1,6 +1,6 @@
 import { listContainers } from "../../container";
 import { withReserve } from "../../state";
-import { pruneVolumes } from "../../volume";
+import { findVolume, pruneVolumes } from "../../volume";
 import { confirm } from "../_confirm";
 import { filterFlag } from "../_flags";
 import { timeOf } from "../_moment";
@@ -8,7 +8,7 @@ import { hasLabel, isTrue, parseFilters, passesFilters } from "../output/filter"
 import { humanSize } from "../output/size";
 import { defineCommand } from "../tree";
 
-const FILTERS = ["all", "label", "label!", "until"];
+const FILTERS = ["after", "all", "label", "label!", "since", "until"];
 
 const { alias: _short, ...filter } = filterFlag(FILTERS, "volumes"); // -f is --force here, as docker has it
 
@@ -36,6 +36,9 @@ export const command = defineCommand({
     const filters = parseFilters(args.filter, FILTERS);
     const all = args.all || (filters.get("all") ?? []).some((value) => isTrue("all", value));
     const until = filters.get("until")?.map((value) => timeOf("filter until", value, context.now())) ?? [];
+    const since = ["since", "after"] // podman knows it by both words
+      .flatMap((key) => filters.get(key) ?? [])
+      .map((name) => findVolume(context, "filter", name).createdMs);
     const which = all ? "all local volumes" : "anonymous local volumes";
     if (!args.force)
       confirm(io, "remove volumes", `This will remove ${which} not used by at least one container.`);
@@ -49,6 +52,8 @@ export const command = defineCommand({
             label: (value) => hasLabel(labels, value),
             "label!": (value) => !hasLabel(labels, value),
             until: () => until.every((time) => createdMs < time),
+            since: () => since.every((time) => createdMs > time),
+            after: () => since.every((time) => createdMs > time),
           }),
       ),
     );

@@ -29,6 +29,14 @@ describe("proa version", () => {
     expect(JSON.parse(await engine.ok(["version", "-f", "{{json .}}"])).Client.KernelVersion).toBe(release());
   });
 
+  test("has docker's and podman's fields of both halves", async () => {
+    const format =
+      "{{.Client.APIVersion}} {{.Client.OsArch}} {{.Client.Context}} {{.Server.Platform.Name}} {{range .Server.Components}}{{.Name}}{{end}}";
+    expect(await engine.ok(["version", "-f", format])).toMatch(
+      /^\S+ linux\/(amd64|arm64) default proa Engine$/,
+    );
+  });
+
   test("names a field that is not there", async () => {
     const result = await engine.proa(["version", "-f", "{{.Nothing}}"]);
     expect(result.stderr).toContain("Nothing");
@@ -107,6 +115,67 @@ describe("proa info", () => {
     expect(it.Architecture).toMatch(/^(x86_64|aarch64)$/);
     expect(it.OperatingSystem).not.toBe("");
     expect(it.Proa.Compression).toContain("gzip");
+  });
+
+  test("has podman's fields, which say the same", async () => {
+    const it = await info();
+    const { dataHome, runtimeDir } = engine.sandbox;
+    expect(it.Host).toMatchObject({
+      OS: "linux",
+      Kernel: release(),
+      Hostname: it.Name,
+      CPUs: it.NCPU,
+      MemTotal: it.MemTotal,
+      DatabaseBackend: "sqlite",
+      OCIRuntime: { Name: "proa", Path: it.Runtimes.proa.path, Version: `proa version ${version}` },
+      Security: { Rootless: process.getuid?.() !== 0, SECCOMPEnabled: true },
+    });
+    const { UserPercent, SystemPercent, IdlePercent } = it.Host.CPUUtilization;
+    expect(UserPercent + SystemPercent + IdlePercent).toBeGreaterThan(0);
+    expect(UserPercent + SystemPercent + IdlePercent).toBeLessThanOrEqual(100.1);
+    expect(it.Host.RemoteSocket.Exists).toBe(false);
+    expect(it.Host.Pasta.Executable).toBe(Bun.which("pasta") ?? "");
+    expect(it.Host.Security.DefaultCapabilities).toContain("CAP_CHOWN,");
+    expect(it.Host.IDMappings.UIDMap[0]).toMatchObject({ container_id: 0, size: 1 });
+    expect(it.Store).toMatchObject({
+      GraphDriverName: it.Driver,
+      GraphRoot: join(dataHome, "proa"),
+      RunRoot: join(runtimeDir, "proa"),
+      VolumePath: join(dataHome, "proa", "volumes"),
+      ContainerStore: { Number: 0, Running: 0, Paused: 0, Stopped: 0 },
+      ImageStore: { Number: 1 },
+    });
+    expect(it.Store.GraphRootUsed).toBeGreaterThan(0);
+    expect(it.Version).toMatchObject({ Version: version, Os: "linux" });
+    expect(await engine.ok(["info", "-f", "{{.Host.Security.Rootless}} {{.Swarm.LocalNodeState}}"])).toMatch(
+      /^(true|false) inactive$/,
+    );
+  });
+
+  test("has docker's other fields, and an id that stays", async () => {
+    const it = await info();
+    expect(it).toMatchObject({
+      IndexServerAddress: "https://index.docker.io/v1/",
+      RegistryConfig: { IndexConfigs: { "docker.io": { Name: "docker.io", Official: true } } },
+      Swarm: { LocalNodeState: "inactive" },
+      Plugins: { Volume: ["local"] },
+      ClientInfo: { Context: "default" },
+    });
+    expect(it.ID).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    expect((await info()).ID).toBe(it.ID);
+    const env = { HTTPS_PROXY: "http://proxy.example:3128" };
+    const { stdout } = await engine.proa(["info", "-f", "{{.HttpsProxy}}"], { env });
+    expect(stdout).toBe("http://proxy.example:3128\n");
+  });
+
+  test("a registries.conf that cannot be read is a warning of it", async () => {
+    const path = join(engine.sandbox.home, "broken.conf");
+    await Bun.write(path, "= nonsense");
+    const { stdout, exitCode } = await engine.proa(["info", "-f", "{{json .Warnings}}"], {
+      env: { CONTAINERS_REGISTRIES_CONF: path },
+    });
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain("broken.conf");
   });
 
   test("tells the driver that is used, and the one that was asked for", async () => {

@@ -9,7 +9,6 @@ const inspect = (name: string, template: string): Promise<string> =>
 
 describe("bad input", () => {
   test.each([
-    [[], '"proa network create" requires exactly 1 argument: no NETWORK given'],
     [["one", "two"], '"two" is one too many'],
     [["--nope", "net"], "unknown flag: --nope"],
     [["-x"], "unknown shorthand flag: 'x'"],
@@ -68,6 +67,15 @@ describe("bad input", () => {
 });
 
 describe("network create", () => {
+  test("without a name takes the first that is free, and prints it", async () => {
+    expect(await engine.ok(["network", "create"])).toBe("proa1");
+    expect(await engine.ok(["network", "create", "--internal"])).toBe("proa2");
+    expect(await inspect("proa2", "{{.Internal}}")).toBe("true");
+    await engine.ok(["network", "rm", "proa1"]);
+    expect(await engine.ok(["network", "create"])).toBe("proa1");
+    await engine.ok(["network", "rm", "proa1", "proa2"]);
+  });
+
   test("prints the id, and the network has what was asked for", async () => {
     const id = await engine.ok([
       ...[

@@ -72,6 +72,37 @@ describe.skipIf(missing !== null)("network inspect", () => {
     );
   });
 
+  test("has podman's names, too", async () => {
+    const { stdout } = await inspect(
+      "-f",
+      "{{.ID}} {{.NetworkInterface}} {{.IPv6Enabled}}{{range .Subnets}} {{.Subnet}} {{.Gateway}}{{end}}",
+      "back",
+    );
+    const [{ Id, Interface }] = JSON.parse((await inspect("back")).stdout);
+    expect(stdout).toBe(`${Id} ${Interface} false 10.90.6.0/24 10.90.6.1\n`);
+  });
+
+  test("templates find the default network by docker's name, and no other by it", async () => {
+    await engine.ok(["run", "-d", "--name", "plain", place.tiny, ...SLEEP]);
+    const { Networks } = JSON.parse(await engine.ok(["inspect", "-f", "{{json .NetworkSettings}}", "plain"]));
+    expect(Object.keys(Networks)).toEqual(["proa"]);
+    const ask = (name: string, template: string) => engine.ok(["inspect", "-f", template, name]);
+    const address = Networks.proa.IPAddress;
+    expect(await ask("plain", "{{.NetworkSettings.Networks.bridge.IPAddress}}")).toBe(address);
+    expect(await ask("plain", '{{(index .NetworkSettings.Networks "bridge").IPAddress}}')).toBe(address);
+    expect(await ask("plain", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}")).toBe(
+      "proa",
+    );
+    const other = await engine.proa([
+      "inspect",
+      "-f",
+      "{{.NetworkSettings.Networks.bridge.IPAddress}}",
+      "web",
+    ]);
+    expect(other.exitCode).toBe(1);
+    await engine.ok(["rm", "-f", "plain"]);
+  });
+
   test("network stats counts what a container receives and sends", async () => {
     const bytes = async (): Promise<number[]> =>
       (await engine.ok(["network", "stats", "--format", "{{.RxBytes}} {{.TxBytes}}", "web"]))

@@ -54,6 +54,15 @@ describe("network ls", () => {
     expect(await ls("--filter", "type=custom", "--format", format)).toBe(
       "back bridge local false true tier=back back\nfront bridge local true false tier=front front",
     );
+    const bridge = await engine.ok(["network", "inspect", "-f", "{{.Interface}}", "front"]);
+    expect(
+      await ls(
+        "--filter",
+        "name=front",
+        "--format",
+        "{{.NetworkInterface}} {{.DNSEnabled}} {{.IPv6Enabled}}",
+      ),
+    ).toBe(`${bridge} true true`);
     const line = JSON.parse((await ls("--filter", "name=back", "--format", "json")).split("\n")[0] ?? "");
     expect(line).toMatchObject({ Name: "back", Driver: "bridge", Internal: "true" });
   });

@@ -40,6 +40,21 @@ describe.skipIf(missing !== null)("/etc/resolv.conf", () => {
     expect(await resolv("--dns-search", ".")).not.toContain("search");
   });
 
+  test("is the image's with --dns none, where it has one", async () => {
+    expect(await shell(place, ["--dns", "none"], "cat /etc/resolv.conf 2>&1 || true")).toContain(
+      "No such file",
+    );
+    const own = ["--network", "none", "--name", "own", place.tiny, "sh", "-c", "echo own >/etc/resolv.conf"];
+    await engine.ok(["run", "--dns", "none", ...own]);
+    expect(await engine.ok(["diff", "own"])).toContain("A /etc/resolv.conf");
+    const both = await engine.proa(["run", "--rm", "--dns", "none", "--dns-search", "a", place.tiny, "true"]);
+    expect(both.stderr).toContain("dns: none: it leaves nothing to write --dns-search");
+    expect(both.exitCode).toBe(125);
+    expect(
+      (await engine.proa(["run", "--rm", "--dns", "none", "--dns", "1.1.1.1", place.tiny])).stderr,
+    ).toContain("dns: none: it is not an IP address");
+  });
+
   test("names three servers at most, of several networks", async () => {
     for (const at of [0, 1, 2])
       await engine.ok(["network", "create", "--ipv6", "--subnet", `10.94.${at}.0/24`, `n${at}`]);

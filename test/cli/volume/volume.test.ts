@@ -153,6 +153,12 @@ describe.skipIf(missing !== null)("volume", () => {
       expect(await filtered("label=k=w")).toEqual([]);
       expect(await filtered("driver=local")).toEqual(["one", "two"]);
       expect(await filtered("name=t.o")).toEqual(["two"]);
+      expect(await filtered("since=one")).toEqual(["two"]); // made a whole command later
+      expect(await filtered("after=two")).toEqual([]);
+      await refused(["volume", "ls", "--filter", "since=nope"], "filter: nope: no such volume");
+      expect(await engine.ok(["volume", "ls", "--format", "{{.Name}} {{.UID}} {{.MountCount}}"])).toBe(
+        "one 0 0\ntwo 0 1",
+      );
       expect(await engine.ok(["volume", "ls", "--format", '{{.Name}} {{.Label "k"}}'])).toBe("one v\ntwo ");
       await refused(["volume", "ls", "--filter", "colour=red"], "invalid filter", 125);
     });
@@ -234,6 +240,9 @@ describe.skipIf(missing !== null)("volume", () => {
       await engine.ok(["volume", "create", "--label", "keep", "kept"]);
       expect(await engine.ok(["volume", "prune", "-a", "-f", "--filter", "label!=keep"])).toBe(
         "Deleted Volumes:\nnamed\n\nTotal reclaimed space: 0B",
+      );
+      expect(await engine.ok(["volume", "prune", "-a", "-f", "--filter", "since=kept"])).toBe(
+        "Total reclaimed space: 0B",
       );
       expect(await engine.ok(["volume", "prune", "-f", "--filter", "all=true"])).toContain("kept");
       expect(await volumes(place)).toEqual([]);
