@@ -48,6 +48,7 @@ export async function printDocuments(
   format: string | undefined,
   documentOf: (name: string) => Promise<unknown>,
 ): Promise<number> {
+  if (format !== undefined) await formatDocuments([], format); // before anything is looked for, as docker does
   const documents: unknown[] = [];
   const status = await forEachTarget(app.io, names, async (name) => {
     documents.push(await documentOf(name));

@@ -259,15 +259,20 @@ function __${program}_complete
 
     test (math "bitand($directive, ${directives.error})") -ne 0
     and return
+    # fish's own functions take a tilde for a letter, and what they find must begin as it was typed.
+    set -l begun (string replace -r -- '^~(?=/)' "$HOME" "$typed")
     if test (math "bitand($directive, ${directives.onlyDirectories})") -ne 0
-        __fish_complete_directories "$typed"
-        return
-    end
-    if test (count $answer) -eq 0
+        set answer (__fish_complete_directories "$begun")
+    else if test (count $answer) -eq 0
         test (math "bitand($directive, ${directives.noFiles})") -eq 0
-        and __fish_complete_path "$typed"
-        return
+        and set answer (__fish_complete_path "$begun")
+    else
+        set begun "$typed"
     end
+    test "$begun" = "$typed"
+    or set answer (string replace -r -- '^'(string escape --style=regex -- "$HOME")'(?=/)' '~' $answer)
+    test (count $answer) -eq 0
+    and return
     printf '%s\\n' $answer
 end
 

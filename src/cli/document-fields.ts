@@ -12,7 +12,8 @@ const CONTAINER = `Id Created Path Args State(Status Running Paused Restarting O
   Config(Timeout Hostname Domainname User AttachStdin AttachStdout AttachStderr Tty OpenStdin StdinOnce Env Entrypoint Cmd Image WorkingDir Labels
   StopTimeout StopSignal Healthcheck ExposedPorts Volumes OnBuild Umask) NetworkSettings(Bridge HairpinMode LinkLocalIPv6Address LinkLocalIPv6PrefixLen
   SecondaryIPAddresses SecondaryIPv6Addresses SandboxID SandboxKey Ports Gateway IPAddress IPPrefixLen IPv6Gateway GlobalIPv6Address
-  GlobalIPv6PrefixLen EndpointID MacAddress Networks) ImageName Rootfs Pod OCIRuntime OCIConfigPath PidFile Dependencies IsInfra Warnings SizeRw
+  GlobalIPv6PrefixLen EndpointID MacAddress Networks) ImageName
+  ImageDigest EffectiveCaps BoundingCaps Rootfs Pod OCIRuntime OCIConfigPath StaticDir PidFile ConmonPidFile Dependencies IsInfra Warnings SizeRw
   SizeRootFs`;
 
 const IMAGE = `Id RepoTags RepoDigests Parent Comment Created DockerVersion Author Config(User ExposedPorts Env Entrypoint Cmd Volumes WorkingDir Labels
@@ -20,20 +21,32 @@ const IMAGE = `Id RepoTags RepoDigests Parent Comment Created DockerVersion Auth
   Metadata(LastTagTime) Digest ManifestType Annotations Descriptor Labels User NamesHistory History`;
 
 const NETWORK = `Name Id Created Scope Driver EnableIPv4 EnableIPv6 IPAM(Driver Options Config) Internal Attachable Ingress ConfigFrom(Network) ConfigOnly
-  Containers Options Labels Interface MTU DNSEnabled DNSServers Isolated Routes`;
+  Containers Options Labels Interface MTU DNSEnabled DNSServers Isolated Routes ID
+  NetworkInterface Subnets IPv6Enabled NetworkDNSServers`;
 
 const VOLUME = "CreatedAt Driver Labels Mountpoint Name Options Scope Status UID GID Anonymous MountCount";
 
 const SECRET = "ID CreatedAt UpdatedAt Spec(Name Driver(Name Options) Labels)";
 
-const INFO = `Containers ContainersRunning ContainersPaused ContainersStopped Images Driver DriverStatus Plugins(Volume Network Authorization Log)
-  LoggingDriver KernelVersion OperatingSystem OSType Architecture NCPU MemTotal Name ServerVersion DockerRootDir DefaultRuntime Runtimes CgroupDriver
-  CgroupVersion MemoryLimit SwapLimit CpuCfsPeriod CpuCfsQuota CPUShares CPUSet PidsLimit OomKillDisable SecurityOptions Warnings
-  Host(CgroupManager CgroupsVersion CgroupControllers) Proa(Cgroups(version manager controllers missing) Runtime Cache Config IdMapping Compression
-  Network(Driver Reason))`;
+const INFO = `ID Containers ContainersRunning ContainersPaused ContainersStopped Images Driver DriverStatus Plugins(Volume Network Authorization Log)
+  LoggingDriver KernelVersion OperatingSystem OSVersion OSType Architecture NCPU MemTotal Name ServerVersion DockerRootDir DefaultRuntime Runtimes
+  CgroupDriver CgroupVersion MemoryLimit SwapLimit CpuCfsPeriod CpuCfsQuota CPUShares CPUSet PidsLimit OomKillDisable SecurityOptions Warnings
+  IPv4Forwarding Debug NFd NGoroutines NEventsListener SystemTime IndexServerAddress RegistryConfig(InsecureRegistryCIDRs IndexConfigs Mirrors)
+  GenericResources HttpProxy HttpsProxy NoProxy Labels ExperimentalBuild
+  Swarm(NodeID NodeAddr LocalNodeState ControlAvailable Error RemoteManagers) LiveRestoreEnabled Isolation InitBinary ContainerdCommit(ID)
+  RuncCommit(ID) InitCommit(ID) CDISpecDirs ClientInfo(Debug Version Context Plugins Warnings)
+  Host(CgroupManager CgroupsVersion CgroupControllers Arch OS Kernel Hostname CPUs MemTotal MemFree SwapTotal SwapFree Uptime
+  Distribution(Distribution Version Codename Variant) DatabaseBackend EventLogger LogDriver IDMappings(UIDMap GIDMap) NetworkBackend
+  NetworkBackendInfo(Backend Package Path Version) RootlessNetworkCmd Slirp4NetNS(Executable Package Version) Pasta(Executable Package Version)
+  Conmon(Package Path Version) RemoteSocket(Path Exists) CPUUtilization(UserPercent SystemPercent IdlePercent) OCIRuntime(Name Package Path Version)
+  Security(AppArmorEnabled DefaultCapabilities Rootless SECCOMPEnabled SECCOMPProfilePath SELinuxEnabled) ServiceIsRemote Variant)
+  Store(ConfigFile ContainerStore(Number Paused Running Stopped) GraphDriverName GraphOptions GraphRoot GraphRootAllocated GraphRootUsed
+  GraphStatus ImageCopyTmpDir ImageStore(Number) RunRoot TransientStore VolumePath) Registries Version(APIVersion Version OsArch Os)
+  Proa(Cgroups(version manager controllers missing) Runtime Cache Config IdMapping Compression Network(Driver Reason))`;
 
-const VERSION =
-  "Client(Version Os Arch KernelVersion BunVersion) Server(Version Os Arch KernelVersion BunVersion)";
+const HALF = "Version APIVersion Os Arch OsArch KernelVersion BunVersion Platform(Name)";
+
+const VERSION = `Client(${HALF} DefaultAPIVersion Context) Server(${HALF} Components)`;
 
 const EVENT = `Status ID From Type Action Actor(ID Attributes) Scope Time TimeNano Attributes Name Image Network HealthStatus ContainerExitCode
   TimeUnix`;

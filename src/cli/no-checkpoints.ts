@@ -50,6 +50,12 @@ export const checkpointArgs = {
   "leave-running": { type: "boolean", alias: "R", description: "Let it run on" },
   "pre-checkpoint": { type: "boolean", alias: "P", description: "Write the memory only" },
   "with-previous": { type: "boolean", description: "Write what has changed since" },
+  "import-previous": {
+    type: "string",
+    valueHint: "FILE",
+    value: "file",
+    description: "Read an archive of the memory, too",
+  },
   "ignore-rootfs": { type: "boolean", description: "Without the changes of files" },
   "ignore-static-ip": { type: "boolean", description: "Another address" },
   "ignore-static-mac": { type: "boolean", description: "Another MAC address" },

@@ -88,7 +88,10 @@ function checkNetwork(context: Context, spec: ContainerSpec): void {
     context.warn("published ports are left out: with the network of the host every port is the host's own");
     return;
   }
-  if (kind === "none") throw refuse("publish port", "nothing could reach it");
+  if (kind === "none") {
+    context.warn("published ports are left out: with the network none nothing reaches the container"); // docker and podman run on
+    return;
+  }
   if (kind === "container" || kind === "ns")
     throw refuse("publish port", "it is for who made the network to publish");
   checkPorts(context, spec);

@@ -2,9 +2,42 @@
  * Containers that live in another runtime directory: whoever started them had another XDG_RUNTIME_DIR. Their lock is not where this command
  * looks, and yet they run; their supervisor says where.
  */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { isLocked } from "../state";
-import { livesAt } from "./places";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { type Context, isLocked } from "../state";
+import { livesAt, placeFile } from "./places";
+
+/**
+ * Look where the container was started last by what it has noted, and in the login's own directory; `runDirectory()` is then its directory. Quick, but misses a
+ * directory that was moved, and what an older version has started.
+ */
+export function foundNearby(context: Context, id: string): boolean {
+  const places = [notedPlace(context, id), `${loginDirectory(context)}/containers/${id}`];
+  const directory = places.find((path) => path !== undefined && isHeld(path));
+  if (directory === undefined) return false;
+  livesAt(id, directory);
+  return true;
+}
+
+/** The directories that hold those of these containers: this command's, the login's, and where they were started. */
+export function placesOf(context: Context, ids: readonly string[]): string[] {
+  const noted = ids.map((id) => notedPlace(context, id)?.slice(0, -id.length - 1));
+  const all = [context.paths.running, `${loginDirectory(context)}/containers`, ...noted];
+  return [...new Set(all.filter((path) => path !== undefined))];
+}
+
+function loginDirectory({ uid }: Context): string {
+  return uid === 0 ? "/run/proa" : `/run/user/${uid}/proa`;
+}
+
+function notedPlace(context: Context, id: string): string | undefined {
+  const file = placeFile(context, id);
+  if (!existsSync(file)) return undefined; // the usual case, and an error is dear
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return undefined; // gone meanwhile
+  }
+}
 
 /**
  * Look for the supervisor of a container whose lock is free here and which has left no record of its end. Where it lives, `runDirectory()` is

@@ -32,6 +32,7 @@ export async function extrasFor(context: Context, id: string, asked: ContainerSp
       const kept = { ...files };
       if (host.NoHosts) delete kept["/etc/hosts"];
       if (host.NoHostname) delete kept["/etc/hostname"];
+      if (host.NoResolvConf) delete kept["/etc/resolv.conf"];
       if (zone !== null) kept["/etc/localtime"] = zone;
       return kept;
     },

@@ -1,6 +1,6 @@
 export { notRunning, openAlive } from "./alive";
 export { attachToContainer } from "./attach";
-export { containersToBoot } from "./boot";
+export { containersToBoot, startsAtBoot } from "./boot";
 export { bootUnit, disableBoot, enableBoot } from "./boot-unit";
 export { type CgroupFacts, cgroupFacts } from "./cgroup-facts";
 export { type Change, changesOf } from "./changes";
@@ -18,6 +18,7 @@ export {
 } from "./create";
 export { diagnose } from "./doctor/diagnose";
 export type { Finding } from "./doctor/finding";
+export { foundNearby, placesOf } from "./elsewhere";
 export { type ExecOptions, execInContainer } from "./exec";
 export { exportContainer } from "./export";
 export { findContainer, newestContainer } from "./find";
@@ -42,8 +43,9 @@ export { pruneContainers } from "./prune";
 export { removeContainers } from "./remove";
 export { renameContainer } from "./rename";
 export { dependentsOf } from "./required";
+export { resetStore } from "./reset";
 export { storedSecurityOptions } from "./security";
-export { type ExecSession, execIds, execSessions } from "./sessions";
+export { type ExecSession, execIds, execSessions, forgetExecSession } from "./sessions";
 export { EXIT_UNKNOWN } from "./settle";
 export { signalNumber } from "./signal";
 export { type ContainerSize, containerSize } from "./size";

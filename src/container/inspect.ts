@@ -1,8 +1,8 @@
 /** A container in the shape of `GET /containers/{id}/json` of the Docker Engine API. */
 import { closeSync, existsSync } from "node:fs";
 import { join } from "node:path";
-import { type ContainerSpec, parseNetworkMode } from "../oci";
-import type { ContainerRow, Context } from "../state";
+import { type ContainerSpec, grantedCapabilities, parseNetworkMode } from "../oci";
+import { type ContainerRow, type Context, manifestsOfImage } from "../state";
 import { driverName } from "../storage";
 import { openAlive } from "./alive";
 import { hostFilePaths } from "./files";
@@ -66,15 +66,27 @@ export async function inspectContainer(
     NetworkSettings: networkSettings(context, row, spec, state.shown.Pid),
     // podman's
     ImageName: row.image_ref,
+    ImageDigest: row.image_id === null ? "" : (manifestsOfImage(context.db(), row.image_id)[0] ?? ""),
+    ...capabilitiesOf(spec),
     Rootfs: host.Rootfs,
     Pod: "",
     OCIRuntime: host.Runtime || "proa",
     OCIConfigPath: join(directory, "config.json"),
+    StaticDir: directory,
     PidFile: host.PidFile ?? "",
+    ConmonPidFile: host.ConmonPidFile ?? "",
     Dependencies: host.Requires ?? [],
     IsInfra: false,
     Warnings: spec.Warnings ?? [],
   };
+}
+
+/** podman's: what its first process has, and what any process of it can get. Only root keeps some through `execve`. */
+function capabilitiesOf({ HostConfig, User }: ContainerSpec) {
+  const { CapAdd, CapDrop, Privileged, UsernsMode } = HostConfig;
+  const BoundingCaps = grantedCapabilities(CapAdd, CapDrop, Privileged).sort();
+  const isRoot = /^(0+|root)(:|$)/.test(User) || (/^(:|$)/.test(User) && !/^keep-id/.test(UsernsMode ?? ""));
+  return { EffectiveCaps: isRoot ? BoundingCaps : [], BoundingCaps };
 }
 
 /** Where it is written to; null before the first start. */

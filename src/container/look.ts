@@ -16,6 +16,7 @@ import {
   type SeenEntry,
 } from "../storage";
 import { openAlive } from "./alive";
+import { foundNearby } from "./elsewhere";
 import { rootfsFile } from "./places";
 import { specOf } from "./spec";
 
@@ -53,7 +54,7 @@ export function lookIntoImage(context: Context, id: string): Look {
 
 /** The root of the container's first process; null where it does not run. */
 function openLivingRoot(context: Context, row: ContainerRow): number | null {
-  const alive = openAlive(context, row);
+  const alive = openAlive(context, row) ?? (foundNearby(context, row.id) ? openAlive(context, row) : null);
   if (alive === null) return null;
   let fd: number | undefined;
   try {

@@ -29,6 +29,11 @@ export function runDirectory(context: Context, id: string): string {
   return elsewhere.get(id) ?? join(context.paths.running, id);
 }
 
+/** The run directory of its last start, where that is not the login's own. */
+export function placeFile(context: Context, id: string): string {
+  return join(containerDirectory(context, id), "place");
+}
+
 export function exitFile(context: Context, id: string): string {
   return join(containerDirectory(context, id), "exit.json");
 }

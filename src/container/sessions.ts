@@ -1,7 +1,9 @@
 /** The records of `exec`: what runs beside a container's first process, and what has just ended. The helper writes them (native/session.h). */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { EngineError } from "../error";
 import type { ContainerRow, Context } from "../state";
+import { liveState } from "./live";
 import { runDirectory } from "./places";
 
 /** docker's ExecInspect. */
@@ -37,6 +39,19 @@ export function execSessions(context: Context, row: Pick<ContainerRow, "id">, fi
       return []; // it has just been removed
     }
   });
+}
+
+/** Remove the record of one that has ended. Throws `not-found`, and `in-use` for one that runs. */
+export function forgetExecSession(context: Context, row: ContainerRow, id: string): void {
+  const first = liveState(context, row)?.pid ?? 0;
+  const found = execSessions(context, row, first).filter(({ ID }) => ID.startsWith(id));
+  const [session] = found;
+  const refuse = (code: "not-found" | "in-use" | "invalid", why: string) =>
+    new EngineError(code, "clean up exec session", id, why, { exitCode: 1 });
+  if (session === undefined) throw refuse("not-found", `${row.name} has no such session`);
+  if (found.length > 1) throw refuse("invalid", "several sessions begin with it");
+  if (session.Running) throw refuse("in-use", "it runs");
+  rmSync(join(runDirectory(context, row.id), "exec", `${session.ID}.json`), { force: true });
 }
 
 /** Ids of those that run; null where there are none, as docker answers it. */

@@ -28,8 +28,8 @@ export async function settle(context: Context, row: ContainerRow): Promise<Conta
   if (row.status !== "running" || isLocked(runDirectory(context, row.id))) return row;
   if (!existsSync(exitFile(context, row.id)) && existsSync(containerDirectory(context, row.id))) {
     // killed, or started with another XDG_RUNTIME_DIR
-    const { foundElsewhere } = require("./elsewhere") as typeof import("./elsewhere");
-    if (foundElsewhere(row.id)) return row;
+    const { foundElsewhere, foundNearby } = require("./elsewhere") as typeof import("./elsewhere");
+    if (foundNearby(context, row.id) || foundElsewhere(row.id)) return row;
     (require("./leftover") as typeof import("./leftover")).killLeftovers(context, row.id);
   }
   if (row.auto_remove === 1) {

@@ -21,6 +21,8 @@ export type Changes = {
   /** From the next start on, as the environment. */
   health?: (before: HealthConfig) => HealthConfig;
   env?: { set: string[]; unset: string[] };
+  /** Those of the same names are others; the rest stays. */
+  ulimits?: HostConfig["Ulimits"];
 };
 
 /**
@@ -29,8 +31,8 @@ export type Changes = {
  * @throws `not-found`, `invalid` for limits that cannot be, `in-use` for a policy of one that removes itself, HelperError where a limit is refused: nothing is changed then
  */
 export async function updateContainer(context: Context, row: ContainerRow, changes: Changes): Promise<void> {
-  const { restartPolicy, resources, health, env } = changes;
-  if (!restartPolicy && !resources && !health && !env) return;
+  const { restartPolicy, resources, health, env, ulimits } = changes;
+  if (!restartPolicy && !resources && !health && !env && !ulimits) return;
   const limits = resources
     ? (require("./update-limits") as typeof import("./update-limits")).limitChange(context, row, resources)
     : null;
@@ -38,6 +40,7 @@ export async function updateContainer(context: Context, row: ContainerRow, chang
     let changed = restartPolicy ? withPolicy(row, spec, restartPolicy) : spec;
     if (limits) changed = { ...changed, HostConfig: limits.merge(changed.HostConfig) };
     if (env) changed = withEnvironment(changed, env);
+    if (ulimits) changed = withUlimits(changed, ulimits);
     if (health) {
       const { Healthcheck: _, ...others } = changed;
       changed = { ...others, ...health(changed) };
@@ -56,6 +59,7 @@ export async function updateContainer(context: Context, row: ContainerRow, chang
       }));
       throw error;
     }
+    if (ulimits) context.warn(`${row.name}: it runs: --ulimit holds from its next start on`);
     if (health || env)
       context.warn(
         `${row.name}: it runs: its program, and its health checks, are as they were until its next start`,
@@ -101,6 +105,12 @@ function withPolicy(row: ContainerRow, spec: ContainerSpec, RestartPolicy: Resta
     );
   }
   return { ...spec, HostConfig: { ...spec.HostConfig, RestartPolicy } };
+}
+
+function withUlimits(spec: ContainerSpec, ulimits: HostConfig["Ulimits"]): ContainerSpec {
+  const named = new Set(ulimits.map(({ Name }) => Name));
+  const kept = spec.HostConfig.Ulimits.filter(({ Name }) => !named.has(Name));
+  return { ...spec, HostConfig: { ...spec.HostConfig, Ulimits: [...kept, ...ulimits] } };
 }
 
 const nameOf = (line: string): string => line.split("=", 1)[0] ?? "";

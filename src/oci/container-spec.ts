@@ -118,9 +118,10 @@ export type HostConfig = Resources &
     ContainerIDFile?: string;
     /** docker's links: `NAME[:ALIAS]` as asked for, `/name:/container/alias` in `inspect`. */
     Links?: string[];
-    /** proa: /etc/hosts and /etc/hostname are the image's. */
+    /** proa: /etc/hosts, /etc/hostname and /etc/resolv.conf are the image's. */
     NoHosts?: boolean;
     NoHostname?: boolean;
+    NoResolvConf?: boolean;
     /** proa: what /etc/hosts begins with: an absolute path, or "none". */
     HostsFile?: string;
     /** proa: files that get the numbers of the first process and of the supervisor, absolute. */

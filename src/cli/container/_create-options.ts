@@ -13,7 +13,13 @@ import { limitArgs, limitsFrom } from "./_limit-options";
 import { logArgs, logOptionsFrom } from "./_log-options";
 import { mountArgs, mountOptionsFrom } from "./_mount-options";
 import { namespaceArgs, namespaceOptionsFrom, rootfsFrom } from "./_namespace-options";
-import { checkDns, networkArgs, networkOptionsFrom, portOptionsFrom } from "./_network-options";
+import {
+  checkDns,
+  leavesResolvConf,
+  networkArgs,
+  networkOptionsFrom,
+  portOptionsFrom,
+} from "./_network-options";
 import { absoluteDirectory } from "./_process-options";
 import { isolationArgs, refusedArgs, refuseOptions } from "./_refused-options";
 import { secretArgs, secretOptionsFrom } from "./_secret-options";
@@ -166,7 +172,8 @@ export function specFrom(
       NetworkMode,
       PortBindings,
       PublishAllPorts: args["publish-all"],
-      Dns: args.dns,
+      Dns: leavesResolvConf(args) ? [] : args.dns,
+      ...(leavesResolvConf(args) ? { NoResolvConf: true } : {}),
       DnsSearch: args["dns-search"],
       DnsOptions: args["dns-option"],
       ...namespaceOptionsFrom(args, given, env),

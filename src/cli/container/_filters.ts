@@ -1,5 +1,5 @@
 /** `--filter` of the commands that choose containers. */
-import { findContainer, type ListedContainer, shownStatus } from "../../container";
+import { findContainer, type ListedContainer, shownStatus, startsAtBoot } from "../../container";
 import { EngineError } from "../../error";
 import { lookUpImage } from "../../image";
 import { DEFAULT_NETWORK } from "../../network";
@@ -54,6 +54,7 @@ export async function containerTests(
   checkValues(filters, "health", (value) => HEALTHS.includes(value), `it is one of ${HEALTHS.join(", ")}`);
   checkValues(filters, "exited", (value) => /^\d{1,3}$/.test(value), "expected an exit status, 0 to 255");
   const until = filters.get("until")?.map((value) => timeOf("filter until", value, app.context.now())) ?? [];
+  const isOfBoot = filters.get("should-start-on-boot")?.map((value) => isTrue("should-start-on-boot", value));
   const isTask = filters.get("is-task")?.some((value) => isTrue("is-task", value));
   const origins = await originsOf(app, filters.get("ancestor") ?? []);
   const networks = networksOf(app, filters.get("network") ?? []);
@@ -84,6 +85,8 @@ export async function containerTests(
     exited: (value) => row.status === "exited" && row.exit_code === Number(value),
     health: (value) => healthOf(row) === value,
     "restart-policy": (value) => row.spec.HostConfig.RestartPolicy.Name === value,
+    "should-start-on-boot": () =>
+      isOfBoot?.includes(startsAtBoot(row, row.spec.HostConfig.RestartPolicy)) ?? true,
     label: (value) => hasLabel(row.spec.Labels, value),
     "label!": (value) => !hasLabel(row.spec.Labels, value),
     network: (value) => row.networks.includes(networks.get(value) ?? value),

@@ -169,7 +169,7 @@ const KEYS: Readonly<Record<string, Key>> = {
   subpath: {
     types: ["volume", "image"],
     read: (reading) => {
-      const Subpath = subpath(reading.text(), reading.invalid);
+      const Subpath = subpath(reading.text().replace(/^\/+/, ""), reading.invalid); // podman's may begin with a slash
       if (reading.mount.Type === "image") image(reading, Subpath);
       else volume(reading, { Subpath });
     },

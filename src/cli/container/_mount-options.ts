@@ -97,7 +97,7 @@ export function mountOptionsFrom(args: MountValues): MountOptions {
   const named = [
     ...binds.map((bind) => parseBind(bind).target),
     ...mounts.filter(({ Type }) => Type !== "glob").map(({ Target }) => Target),
-    ...tmpfs.map(([target]) => target),
+    ...new Set(tmpfs.map(([target]) => target)), // docker's table of them: the last of one target counts
   ];
   refuseTwice(named);
   const taken = new Set([...named, ...anonymous]); // an anonymous volume gives way to what else is there

@@ -64,7 +64,7 @@ export const networkArgs = {
     multiple: true,
     valueHint: "ADDRESS",
     value: "none",
-    description: "Name server to ask in place of the host's",
+    description: "Name server to ask in place of the host's; none leaves the image's /etc/resolv.conf",
   },
   "dns-search": {
     type: "string",
@@ -175,9 +175,22 @@ export function portOptionsFrom(args: NetworkValues): PortOptions {
   return { ExposedPorts: Object.fromEntries(exposed.map((port) => [port, {}])), PortBindings };
 }
 
+/** podman's `--dns none`: the image's /etc/resolv.conf is left as it is. */
+export function leavesResolvConf({ dns }: NetworkValues): boolean {
+  return dns.length === 1 && dns[0] === "none";
+}
+
 /** @throws `invalid` */
 export function checkDns(args: NetworkValues): void {
-  for (const address of args.dns) {
+  const isLeft = leavesResolvConf(args);
+  if (isLeft && args["dns-search"].length + args["dns-option"].length > 0)
+    throw new EngineError(
+      "invalid",
+      "dns",
+      "none",
+      "it leaves nothing to write --dns-search or --dns-option to",
+    );
+  for (const address of isLeft ? [] : args.dns) {
     if (!isAddress(address)) throw new EngineError("invalid", "dns", address, "it is not an IP address");
   }
   for (const domain of args["dns-search"]) {

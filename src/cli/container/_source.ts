@@ -55,7 +55,7 @@ function rootDirectory(path: string): string {
   }
 }
 
-/** The file of `--cidfile`, or nothing where none is asked for. */
+/** The file of `--cidfile`, or nothing where none is asked for: as docker has it an empty name is none. */
 export type Cidfile = { write(id: string): void; discard(): void };
 
 /**
@@ -63,7 +63,7 @@ export type Cidfile = { write(id: string): void; discard(): void };
  * id could not be told. Throws `in-use`, `io`.
  */
 export function claimCidfile(path: string | undefined): Cidfile {
-  if (path === undefined) return { write: () => {}, discard: () => {} };
+  if (!path) return { write: () => {}, discard: () => {} };
   try {
     writeFileSync(path, "", { flag: "wx" });
   } catch (error) {

@@ -1,5 +1,6 @@
-import { removeContainers } from "../../container";
+import { forgetExecSession, removeContainers } from "../../container";
 import { EngineError } from "../../error";
+import { usageError } from "../args";
 import { forEachTarget } from "../report";
 import { defineCommand } from "../tree";
 import { chooseContainers, optionalNames, targetArgs } from "./_targets";
@@ -15,11 +16,27 @@ export const command = defineCommand({
   args: {
     all: targetArgs.all,
     latest: targetArgs.latest,
+    exec: {
+      type: "string",
+      valueHint: "SESSION",
+      value: "none",
+      description: "Only the record of an exec session of the container, which has ended",
+    },
+    "stopped-only": { type: "boolean", description: "Pass over a container that runs; it is no error" },
+    "no-prune": {
+      type: "boolean",
+      description: "With --rmi, keep untagged parents of the image; proa's images have none",
+    },
     rm: { type: "boolean", description: "Remove the container, too" },
     rmi: { type: "boolean", description: "Remove the container and its image, too" },
     container: { ...optionalNames, value: "stopped-container", description: "Name or id" },
   },
   async run({ app, args }) {
+    if (args.exec !== undefined) {
+      if (args.all || args.rm || args.rmi)
+        throw usageError("--exec takes one container, and no --all, --rm or --rmi");
+      if (args.container.length > 1) throw usageError("--exec takes one container");
+    }
     const choice = { all: args.all, latest: args.latest, names: args.container };
     const { targets, status } = await chooseContainers(
       app,
@@ -28,6 +45,11 @@ export const command = defineCommand({
       (row) => row.status !== "running",
     );
     const failed = await forEachTarget(app.io, targets, async ({ name, row }) => {
+      if (args.exec !== undefined) {
+        forgetExecSession(app.context, row, args.exec);
+        return args.exec;
+      }
+      if (row.status === "running" && args["stopped-only"]) return undefined;
       if (row.status === "running")
         throw new EngineError("in-use", "clean up container", row.name, "it is running", { exitCode: 1 });
       if (args.rm || args.rmi) {

@@ -1,5 +1,6 @@
 import { changesOf, findContainer } from "../../container";
 import { EngineError } from "../../error";
+import type { App } from "../app";
 import { usageError } from "../args";
 import { writeChanges } from "../output/changes";
 import { defineCommand } from "../tree";
@@ -9,7 +10,7 @@ export const command = defineCommand({
   meta: {
     description: "Show what a container has changed in the files of its image",
     details: `A line each, sorted by path: A for what was added, C for what was changed, D for what was deleted. A directory is changed when something in it is. Volumes, other
-mounts and the places they are mounted at are left out.`,
+mounts and the places they are mounted at are left out. Where no container has the name but an image has, it is what the image's last layer changes.`,
     examples: [
       { command: "proa diff web", does: "what web has written so far" },
       { command: "proa diff --format json web", does: "the same for a program" },
@@ -33,11 +34,25 @@ mounts and the places they are mounted at are left out.`,
     if (args.container === undefined && !args.latest) {
       throw usageError(`"${typed}" requires exactly 1 argument: no CONTAINER given`);
     }
-    const row =
+    const changes =
       args.container === undefined
-        ? await newest(app, "diff")
-        : await findContainer(app.context, "diff", args.container);
-    const changes = await changesOf(app.context, row);
+        ? await changesOf(app.context, await newest(app, "diff"))
+        : await changesByName(app, args.container);
     writeChanges(app.io, changes, args.format === "json");
   },
 });
+
+/** podman's `diff` takes images, too; a container comes before an image of its name. */
+async function changesByName({ context }: App, name: string) {
+  let row: Awaited<ReturnType<typeof findContainer>>;
+  try {
+    row = await findContainer(context, "diff", name);
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.code !== "not-found") throw error;
+    const { changesOfImage, lookUpImage } = await import("../../image");
+    const image = lookUpImage(context, name);
+    if (image === null) throw error;
+    return changesOfImage(context, image);
+  }
+  return changesOf(context, row);
+}

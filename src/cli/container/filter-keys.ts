@@ -16,6 +16,7 @@ export const CONTAINER_FILTERS = [
   "pod",
   "publish",
   "restart-policy",
+  "should-start-on-boot",
   "since",
   "status",
   "until",

@@ -85,6 +85,11 @@ export const psFields = (nowMs: number): Record<string, Field<PsRow>> => ({
     value: ({ image_id }) => (image_id ?? "").replace("sha256:", ""),
   },
   AutoRemove: { header: "AUTO REMOVE", isExtra: true, value: ({ auto_remove }) => auto_remove === 1 },
+  ExposedPorts: {
+    header: "EXPOSED PORTS",
+    isExtra: true,
+    value: ({ spec }) => Object.keys(spec.ExposedPorts).join(", "),
+  },
   CIDFile: { header: "CIDFILE", isExtra: true, value: ({ spec }) => spec.HostConfig.ContainerIDFile ?? "" },
   FinishedAt: { header: "FINISHED AT", isExtra: true, value: ({ finished_ms }) => momentOf(finished_ms) },
   Pod: { header: "POD ID", isExtra: true, value: () => "" }, // there are none

@@ -30,6 +30,7 @@ const args = {
     type: "boolean",
     description: "List containers of other programs in the same store, too; proa's has none",
   },
+  sync: { type: "boolean", description: "Look at what lives first; every list does" },
   watch: { type: "int", alias: "w", valueHint: "SECONDS", min: 1, description: "Show it again and again" },
 } as const;
 
@@ -37,7 +38,7 @@ export const command = defineCommand({
   meta: {
     description: "List containers",
     details:
-      "Those that run; with --all the created and the ended ones too, newest first. Of several filters with one key one must hold (of labels each), of several keys each. --format json prints an object a line, as docker does.",
+      "Those that run; with --all the created and the ended ones too, newest first. Of several filters with one key one must hold (of labels each), of several keys each. --format json prints an object a line, as docker does. On a terminal that is too narrow for the table its cells are shortened, and the columns of least use are left out; in a pipe, and with --no-trunc, all is whole.",
     examples: [
       { command: "proa ps -a", does: "list all containers" },
       { command: "proa ps -aq --filter status=exited", does: "ids of those that have ended" },

@@ -1,4 +1,5 @@
 import { EngineError } from "../../error";
+import { registryArgs, registryFlagsFrom } from "../image/registry-options";
 import { defineCommand } from "../tree";
 
 /** Programs that a label may name: all mean this one. */
@@ -24,6 +25,7 @@ export const command = defineCommand({
       description: "What NAME stands for",
     },
     quiet: { type: "boolean", alias: "q", description: "Do not show the progress of a pull" },
+    ...registryArgs,
     replace: { type: "boolean", description: "Remove the container that has the name" },
     label: { type: "positional", value: "none", description: "Name of the label" },
     image: { type: "positional", value: "image", description: "Image" },
@@ -36,9 +38,10 @@ export const command = defineCommand({
       description: "Added to it",
     },
   },
-  async run({ app, args }): Promise<number> {
+  async run({ app, args, given }): Promise<number> {
     const { obtainImage } = await import("../image/obtain");
-    const options = { pull: "missing", platform: undefined, quiet: args.quiet } as const;
+    const registry = registryFlagsFrom(args, given);
+    const options = { pull: "missing", platform: undefined, quiet: args.quiet, registry } as const;
     const image = await obtainImage(app, args.image, options);
     const text = image.config.Labels?.[args.label];
     if (text === undefined) {

@@ -40,11 +40,18 @@ export const command = defineCommand({
       hidden: true,
       description: "Refused: containers cannot be checkpointed",
     },
+    "checkpoint-dir": {
+      type: "string",
+      valueHint: "DIRECTORY",
+      hidden: true,
+      description: "Refused, as --checkpoint",
+    },
     container: { ...optionalNames, value: "stopped-container", description: "Name or id" },
   },
   async run({ app, args }): Promise<number | undefined> {
-    if (args.checkpoint !== undefined)
-      throw (await import("../no-checkpoints")).noCheckpoints("start from checkpoint", args.checkpoint);
+    const checkpoint = args.checkpoint ?? args["checkpoint-dir"];
+    if (checkpoint !== undefined)
+      throw (await import("../no-checkpoints")).noCheckpoints("start from checkpoint", checkpoint);
     const choice = { all: args.all, latest: args.latest, filter: args.filter };
     if (!args.attach && !args.interactive) {
       if (args.all || args.latest || args.filter.length > 0) {

@@ -1,5 +1,5 @@
 import { findContainer, updateContainer } from "../../container";
-import type { HealthConfig } from "../../oci";
+import type { HealthConfig, HostConfig } from "../../oci";
 import { parseRestartPolicy } from "../../oci";
 import { usageError } from "../args";
 import { forEachTarget } from "../report";
@@ -17,7 +17,7 @@ export const command = defineCommand({
   meta: {
     description: "Change containers, also while they run",
     details:
-      "Limits and the restart policy are in force at once, and for every start that follows. Variables and health checks are those of the next start. A limit that has no effect on this host is kept, with a warning.",
+      "Limits and the restart policy are in force at once, and for every start that follows. Variables, resource limits (--ulimit) and health checks are those of the next start. A limit that has no effect on this host is kept, with a warning.",
     examples: [
       { command: "proa update --restart unless-stopped web", does: "have it started again from now on" },
       { command: "proa update --restart no web db", does: "let both end when they end" },
@@ -34,6 +34,13 @@ export const command = defineCommand({
     env,
     "env-file": envFile,
     unsetenv: { ...unsetenv, description: "Take away a variable" },
+    ulimit: {
+      type: "string",
+      multiple: true,
+      valueHint: "NAME=SOFT[:HARD]",
+      value: "ulimit",
+      description: "Set a resource limit; host takes all of yours",
+    },
     ...healthArgs,
     latest: latestArg,
     container: { ...optionalNames, value: "container", description: "Name or id" },
@@ -47,8 +54,9 @@ export const command = defineCommand({
       : null;
     const lines = environmentFrom(args["env-file"], args.env, app.env);
     const hasEnvironment = lines.length + args.unsetenv.length > 0;
+    const ulimits = args.ulimit.length > 0 ? await ulimitsOf(args.ulimit) : null;
     const named = targetNames("update", args.container, { latest: args.latest });
-    if (!restartPolicy && !hasLimits && !health && !hasEnvironment)
+    if (!restartPolicy && !hasLimits && !health && !hasEnvironment && !ulimits)
       throw usageError("You must provide one or more flags when using this command.");
     const names = args.latest ? [(await newest(app, "update")).id] : named;
     return forEachTarget(app.io, names, async (name) => {
@@ -56,12 +64,18 @@ export const command = defineCommand({
         ...(restartPolicy ? { restartPolicy } : {}),
         ...(hasLimits ? { resources } : {}),
         ...(health ? { health: (before) => mergedHealth(before, health) } : {}),
+        ...(ulimits ? { ulimits } : {}),
         ...(hasEnvironment ? { env: { set: lines, unset: args.unsetenv } } : {}),
       });
       return name;
     });
   },
 });
+
+async function ulimitsOf(given: readonly string[]): Promise<HostConfig["Ulimits"]> {
+  const { ownLimits, parseUlimit } = await import("./_security-values");
+  return given.flatMap((text) => (text === "host" ? ownLimits() : [parseUlimit(text)]));
+}
 
 /** What is given takes the place of what was there, field by field. */
 function mergedHealth(before: HealthConfig, asked: HealthConfig): HealthConfig {

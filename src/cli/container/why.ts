@@ -36,6 +36,7 @@ export const command = defineCommand({
     const { context, io } = app;
     if (/^\s*table(\s|\\t|$)/.test(args.format ?? ""))
       throw usageError("--format table: what is told of one container is no list", "proa why");
+    if (args.format !== undefined) await formatDocuments([], args.format);
     const [name = ""] = targetNames("why", args.container === undefined ? [] : [args.container], args);
     const row = args.latest ? await newest(app, "why") : await findContainer(context, "why", name);
     const found = await explainContainer(context, row, { nearest: suggest });
@@ -63,7 +64,7 @@ function documentOf({ id, name, status, summary, claims, log }: Explanation) {
 }
 
 const INDENT = 8; // behind "seen"
-const LEAST_WIDTH = 20;
+const LEAST_WIDTH = 12;
 
 /** COLUMNS: of the terminal; undefined where there is none. */
 function textOf({ summary, claims, log }: Explanation, isColoured: boolean, columns?: number): string {

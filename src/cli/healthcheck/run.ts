@@ -8,10 +8,14 @@ export const command = defineCommand({
     details:
       "Its result counts as that of any other check: proa inspect shows it, and enough failures make the container unhealthy.",
     examples: [{ command: "proa healthcheck run db && echo well", does: "ask whether a database is well" }],
-    exitStatuses: [{ status: "1", meaning: "the check has failed" }],
+    exitStatuses: [{ status: "1", meaning: "the check has failed, without --ignore-result" }],
     seeAlso: ["proa-run(1)", "proa-ps(1)"],
   },
   args: {
+    "ignore-result": {
+      type: "boolean",
+      description: "Whatever the check finds, the status is 0: only that it was made counts",
+    },
     container: { type: "positional", value: "running-container", description: "Name or id" },
   },
   async run({ app, args }) {
@@ -20,7 +24,7 @@ export const command = defineCommand({
       const found = await checkHealthNow(app.context, row, specOf(app.context, row));
       if (found === "healthy") return 0;
       app.io.stdout.write(`${found}\n`);
-      return 1;
+      return args["ignore-result"] ? 0 : 1;
     } catch (error) {
       throw withOwnStatus(error);
     }

@@ -1,6 +1,6 @@
 /** Names of containers. */
 import { existsSync, readdirSync } from "node:fs";
-import { liveState } from "../../container";
+import { foundNearby, liveState, placesOf } from "../../container";
 import { type ContainerName, containerNames, isLocked } from "../../state";
 import type { App } from "../app";
 import { behind, type Candidate, cutFirst, listOf, offer, type Provider, told } from "./candidates";
@@ -35,12 +35,30 @@ export function containersOf(wanted: Wanted): Provider {
   };
 }
 
-/** Whether a container lives whose row says so. */
+/** Whether a container lives whose row says so, wherever. */
 function liveness(app: App, rows: readonly ContainerName[]): (id: string) => boolean {
-  const { running } = app.context.paths;
-  if (rows.length <= LOOKS) return (id) => isLocked(`${running}/${id}`);
-  const directories = new Set(existsSync(running) ? readdirSync(running) : []);
-  return (id) => directories.has(id);
+  const { context } = app;
+  const { running } = context.paths;
+  if (rows.length <= LOOKS) return (id) => isLocked(`${running}/${id}`) || foundNearby(context, id);
+  const near = new Set(entriesOf(running));
+  const away = rows.filter(({ id, status }) => status === "running" && !near.has(id)).slice(0, LOOKS);
+  const places =
+    away.length === 0
+      ? []
+      : placesOf(
+          context,
+          away.map(({ id }) => id),
+        );
+  const far = new Set(places.flatMap(entriesOf));
+  return (id) => near.has(id) || far.has(id);
+}
+
+function entriesOf(directory: string): string[] {
+  try {
+    return existsSync(directory) ? readdirSync(directory) : [];
+  } catch {
+    return []; // closed to us
+  }
 }
 
 /** In a word; undefined where it is none of those that are wanted. */

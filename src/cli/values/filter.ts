@@ -41,6 +41,7 @@ const everywhere: Readonly<Record<string, Provider>> = {
   anonymous: truths,
   all: truths,
   "is-task": truths,
+  "should-start-on-boot": truths,
   "is-automated": truths,
   "is-official": truths,
 };

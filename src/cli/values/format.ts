@@ -12,12 +12,20 @@ const FUNCTIONS = [
   "index",
   "slice",
   "split",
+  "eq",
+  "ne",
+  "and",
+  "or",
+  "print",
   "println",
   "range",
   "with",
   "if",
   "not",
 ];
+
+/** Functions that take nothing but a value. */
+const OF_ONE = ["json", "len", "lower", "upper", "title", "println", "not"];
 
 /** @param words that stand for a whole format */
 export function formatValues(words: readonly string[]): Provider {
@@ -42,9 +50,12 @@ export function formatValues(words: readonly string[]): Provider {
     const word = /(?:^|[\s(|])([a-z]*)$/.exec(action)?.[1];
     if (word === undefined) return [];
     const head = prefix.slice(0, prefix.length - word.length);
-    const functions = FUNCTIONS.map((name): Candidate => ({ value: `${head}${name} .`, isOpen: true }));
-    const end = { value: `${head}end}}` };
-    return word === "" ? fieldsBehind(head, "", fields) : [...functions, end];
+    // behind a stage of the pipeline that stage's value is the argument
+    const functions = /\|\s*$/.test(head)
+      ? OF_ONE.map((name): Candidate => ({ value: `${head}${name}}}` }))
+      : FUNCTIONS.map((name): Candidate => ({ value: `${head}${name} .`, isOpen: true }));
+    const end = /\{\{-?\s*$/.test(head) ? [{ value: `${head}end}}` }] : []; // it stands alone
+    return word === "" ? fieldsBehind(head, "", fields) : [...functions, ...end];
   };
 }
 

@@ -58,7 +58,7 @@ async function stillClaims(
   log: readonly string[],
   options: ExplainOptions,
 ): Promise<Claim[]> {
-  const ofProgram = await programClaims(context, life, log, options);
+  const ofProgram = [...(await programClaims(context, life, log, options)), ...readOnlyClaims(life, log)];
   const isExplained = ofProgram.length > 0 && (life.record?.signal ?? 0) === 0;
   return [
     ...(await userClaims(context, life, options)),
@@ -87,6 +87,20 @@ function lifeOf(context: Context, row: ContainerRow): Life {
     nowMs: context.now(),
     bootMs: bootTime(),
   };
+}
+
+/** It complained that nothing can be written, and was started so. */
+function readOnlyClaims({ row, spec }: Life, log: readonly string[]): Claim[] {
+  if (!spec.HostConfig.ReadonlyRootfs || row.exit_code === 0) return [];
+  const line = log.findLast((each) => /read-only file system/i.test(each));
+  if (line === undefined) return [];
+  return [
+    {
+      claim: "it wanted to write where nothing can be written: its root file system is read-only",
+      evidence: [seen(line.trim(), "the log"), seen("--read-only", "settings of the container")],
+      mend: "give it a place to write (--tmpfs PATH, or -v VOLUME:PATH), or run it without --read-only",
+    },
+  ];
 }
 
 /** The helper's failure of the last start. */
@@ -260,6 +274,9 @@ function startOf(context: Context, { row, spec }: Life, root: Root, options: Exp
     libraryPath: (variable("LD_LIBRARY_PATH") ?? "").split(":").filter(Boolean),
     noexec: (config?.mounts ?? [])
       .filter(({ options: given = [] }) => given.lastIndexOf("noexec") > given.lastIndexOf("exec"))
+      .map(({ destination }) => destination.replace(/(.)\/+$/, "$1")),
+    inMemory: (config?.mounts ?? [])
+      .filter(({ type }) => type === "tmpfs")
       .map(({ destination }) => destination.replace(/(.)\/+$/, "$1")),
     mounted: (config?.mounts ?? []).flatMap(({ destination, source = "", options: given = [] }) =>
       source.startsWith("/") && given.some((option) => /^r?bind$/.test(option))

@@ -26,6 +26,8 @@ export type Start = {
   libraryPath: readonly string[];
   /** Where file systems are mounted from which nothing is executed. */
   noexec: readonly string[];
+  /** Where file systems in memory are mounted: empty when it starts, gone when it has ended. */
+  inMemory: readonly string[];
   /** What is mounted from the host: where inside, and what of the host. */
   mounted: readonly { destination: string; source: string }[];
   /** The host's, as process.arch has it. */
@@ -127,15 +129,8 @@ function examineFile(root: Root, start: Start, path: string, depth: number, of =
     ];
   if (!isFile(file))
     return [claimOf(`${of} ${clean(path)} is no file`, [seen(describeMode(file), source)], "name a file")];
-  const mount = start.noexec.find((point) => real === point || real.startsWith(`${point}/`));
-  if (mount !== undefined)
-    return [
-      claimOf(
-        `${of} lies below ${mount}, where nothing may be executed`,
-        [seen(`${mount} is mounted with noexec`, "config.json of the container")],
-        `mount ${mount} with the option exec`,
-      ),
-    ];
+  const mount = pointAbove(start.noexec, real);
+  if (mount !== undefined) return [notExecuted(of, mount)];
   if (!mayExecute(file, start.walker)) {
     const who = start.walker.overrides ? "nobody" : `the user ${start.walker.uid}`;
     const evidence = [seen(describeMode(file), source)];
@@ -169,6 +164,19 @@ function examineFile(root: Root, start: Start, path: string, depth: number, of =
   ];
 }
 
+/** Where a path is mounted, of these places. */
+function pointAbove(points: readonly string[], path: string): string | undefined {
+  return points.find((point) => path === point || path.startsWith(`${point}/`));
+}
+
+function notExecuted(of: string, mount: string): Claim {
+  return claimOf(
+    `${of} lies below ${mount}, where nothing may be executed`,
+    [seen(`${mount} is mounted with noexec`, "config.json of the container")],
+    `mount ${mount} with the option exec`,
+  );
+}
+
 /** A path that leads nowhere, or through what is closed. */
 function lost(
   root: Root,
@@ -180,6 +188,8 @@ function lost(
   const named = clean(path);
   switch (way.kind) {
     case "missing": {
+      const memory = pointAbove(start.inMemory, way.path);
+      if (memory !== undefined) return ofMemory(start, named, memory, of);
       const wanted = way.path.slice(way.path.lastIndexOf("/") + 1);
       const near = start
         .nearest(wanted, namesIn(root, way.in))
@@ -206,6 +216,16 @@ function lost(
     case "loop":
       return claimOf(`${of} ${named} is a link that leads to itself`, [seen("more than 40 links", IN)], "");
   }
+}
+
+/** What was there cannot be seen any more. */
+function ofMemory({ noexec }: Start, path: string, mount: string, of: string): Claim {
+  if (pointAbove(noexec, mount) !== undefined) return notExecuted(of, mount);
+  return claimOf(
+    `${of} ${path} would have to be put into ${mount} by the container itself, which is a tmpfs`,
+    [seen(`${mount} is a tmpfs: empty at the start, and gone with the end`, "config.json of the container")],
+    `put it elsewhere in the image, or mount a volume at ${mount}`,
+  );
 }
 
 function clean(path: string): string {

@@ -61,6 +61,13 @@ for (const setup of setups) {
       ["a namespace of a container", "proa run --pid container:we", "proa run --pid container:web @"],
       ["a device", "proa run --device /dev/nul", "proa run --device /dev/null @"],
       ["a file", "proa run --env-file envi", "proa run --env-file environment-file @"],
+      [
+        "a file of the home directory",
+        "proa run --env-file ~/envi",
+        "proa run --env-file ~/environment-file @",
+      ],
+      ["a path of the host below it", "proa cp ~/envi", "proa cp ~/environment-file @"],
+      ["a container behind a cluster of flags", "proa exec -it we", "proa exec -it web @"],
       ["a file behind =", "proa run --env-file=envi", "proa run --env-file=environment-file @"],
       ["a variable", "proa run -e HOM", "proa run -e HOME @"],
       ["a path in a container", "proa cp web:/etc/pas", "proa cp web:/etc/passwd @"],
@@ -81,7 +88,8 @@ for (const setup of setups) {
     ];
     for (const [what, typed, words] of completed) {
       test(`completes ${what}: ${typed}`, async () => {
-        expect((await session.words(typed)).join(" ")).toBe(words);
+        const shown = (await session.words(typed)).join(" ");
+        expect(shown.replace(`${session.home}/environment`, "~/environment")).toBe(words);
       });
     }
 

@@ -83,6 +83,36 @@ describe.skipIf(missing !== null)(`values [${missing ?? "ready"}]`, () => {
     expect(await lines(["rm", "do"])).toEqual([`done\t${here.tiny}, exited`, ":4"]);
   });
 
+  test("containers that were started with another XDG_RUNTIME_DIR are known to run, among few and among many", async () => {
+    const { engine, tiny } = here;
+    const env = { XDG_RUNTIME_DIR: join(engine.sandbox.directory, "other") };
+    mkdirSync(env.XDG_RUNTIME_DIR, { mode: 0o700 });
+    await engine.ok(["run", "-d", "--name", "away", tiny, "sh", "-c", "echo >/made; exec sleep 1000"], {
+      env,
+    });
+    await engine.ok(["run", "-d", "--name", "away-paused", tiny, "sleep", "1000"], { env });
+    await engine.ok(["pause", "away-paused"], { env });
+    expect(await values("stop", "aw")).toEqual(["away-paused", "away"]);
+    expect(await values("pause", "aw")).toEqual(["away"]);
+    expect(await values("unpause", "")).toEqual(["away-paused", "nap"]);
+    expect(await values("start", "aw")).toEqual([]);
+    expect(await lines(["rm", "away"])).toEqual([
+      `away-paused\t${tiny}, running`,
+      `away\t${tiny}, running`,
+      ":4",
+    ]);
+    await engine.ok(["exec", "away", "sh", "-c", "until test -e /made; do :; done"], { env });
+    expect(await values("cp", "away:/ma")).toEqual(["away:/made"]);
+    // as ps has it, which mends what it finds
+    expect(await engine.ok(["ps", "--format", "{{.Names}}", "-f", "name=away"])).toBe("away-paused\naway");
+    const many = Array.from({ length: 33 }, (_, at) => `many-${at}`);
+    for (const name of many) await engine.ok(["create", "--name", name, tiny]);
+    expect(await lines(["rm", ""])).toContain(`away\t${tiny}, running`);
+    expect(await values("start", "")).not.toContain("away");
+    expect((await values("start", "")).length).toBe(33 + 2);
+    await engine.ok(["rm", "-f", "away", "away-paused", ...many]);
+  });
+
   test("containers are offered by id where only an id begins so, short and long", async () => {
     const id = await here.engine.ok(["inspect", "-f", "{{.Id}}", "web"]);
     expect(await values("rm", id.slice(0, 6))).toEqual([id.slice(0, 12)]);
@@ -240,10 +270,12 @@ describe.skipIf(missing !== null)(`values [${missing ?? "ready"}]`, () => {
     expect(await values("ps", "--format", "{{.Na")).toEqual(["{{.Names}}"]);
     expect(await values("ps", "--format", "table {{.ID}}\\t{{.Na")).toEqual(["table {{.ID}}\\t{{.Names}}"]);
     expect(await values("images", "--format", "{{.Reposi")).toEqual(["{{.Repository}}"]);
-    expect(await values("inspect", "-f", "{{.Stat")).toEqual(["{{.State."]);
+    expect(await values("inspect", "-f", "{{.Stat")).toEqual(["{{.State.", "{{.StaticDir}}"]);
     expect(await values("inspect", "-f", "{{json .State.Runn")).toEqual(["{{json .State.Running}}"]);
     expect(await values("inspect", "-f", "{{if (eq .State.Stat")).toEqual(["{{if (eq .State.Status"]);
     expect(await values("inspect", "-f", "{{js")).toEqual(["{{json ."]);
+    expect(await values("ps", "--format", "{{.Names | up")).toEqual(["{{.Names | upper}}"]);
+    expect(await values("inspect", "-f", "{{if e")).toEqual(["{{if eq ."]);
     expect(await values("network", "inspect", "-f", "{{.IPAM.Dr")).toEqual(["{{.IPAM.Driver}}"]);
     expect(await values("inspect", "-f", "{{.Id}} ")).toEqual([]);
   });

@@ -1,6 +1,7 @@
 /** podman's `container clone` and `container runlabel`. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { makeImage, missing, pushImage, tinyLayer, useTiny } from "../../harness";
+import { startGuarded } from "../registry/_registries";
 import { detach, inspect, removeAll, SLEEP } from "./_shell";
 
 describe.skipIf(missing !== null)("container clone", () => {
@@ -73,6 +74,13 @@ describe.skipIf(missing !== null)("container clone", () => {
     expect(await engine.ok(["container", "runlabel", "--display", "run", name])).toStartWith(
       `command: proa run --rm --name tool -e A=x y ${name} echo tool`,
     );
+    await using guarded = await startGuarded({ users: { me: "secret" } });
+    const there = `${guarded.host}/tool:v1`;
+    await engine.ok(["push", "-q", "--creds", "me:secret", name, there]);
+    const logIn = (...flags: string[]) =>
+      engine.proa(["container", "runlabel", "-q", "--display", ...flags, "run", there]);
+    expect(await logIn()).toMatchObject({ stdout: "", exitCode: 125 });
+    expect((await logIn("--creds", "me:secret")).stdout).toStartWith("command: proa run ");
     const foreign = await engine.proa(["container", "runlabel", "other", name]);
     expect(foreign.stderr).toContain("its command is none of proa, docker or podman: /bin/rm -rf /");
     const absent = await engine.proa(["container", "runlabel", "nosuch", name]);

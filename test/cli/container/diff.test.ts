@@ -38,6 +38,9 @@ describe.skipIf(missing !== null)("diff", () => {
   const diff = async (name: string, ...more: string[]): Promise<string[]> =>
     (await engine.ok(["diff", ...more, name])).split("\n").filter(Boolean);
 
+  const ofImage = async (name: string): Promise<string[]> =>
+    (await engine.ok(["image", "diff", name])).split("\n").filter(Boolean);
+
   beforeAll(async () => {
     if (missing !== null) return;
     await engine.ok([
@@ -95,6 +98,14 @@ describe.skipIf(missing !== null)("diff", () => {
     expect(await diff("idle")).toEqual(["A /a", "A /a/b", "A /a/b/beside"]);
     await engine.ok(["create", "--name", "never", place.tiny, "true"]);
     expect(await diff("never")).toEqual([]);
+  });
+
+  test("of an image it is what its last layer changes; a container of its name comes first", async () => {
+    await engine.ok(["rm", "base"]);
+    expect(await diff("base")).toEqual(await ofImage("base"));
+    expect(await diff("base")).toContain("A /var/www/old");
+    await engine.ok(["create", "--name", "base", place.tiny, "true"]);
+    expect(await diff("base")).toEqual([]);
   });
 
   test("a name with a line end, and one that is no UTF-8, come as they are", async () => {

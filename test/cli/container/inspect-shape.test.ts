@@ -76,6 +76,35 @@ describe.skipIf(missing !== null)("inspect", () => {
     expect(State.Health.Status).toMatch(/^(starting|healthy)$/);
   });
 
+  test.each([
+    [[]],
+    [["-u", "7"]],
+    [["-u", ":7"]],
+    [["--userns", "keep-id"]],
+    [["--cap-drop", "ALL", "--cap-add", "NET_RAW", "--cap-add", "CHOWN"]],
+    [["--privileged"]],
+  ])("%p: its capabilities are told as the kernel has them", async (options) => {
+    await detach(place, "one", SLEEP, options);
+    const status = await engine.ok(["exec", "one", "cat", "/proc/1/status"]);
+    const held = (name: string): number => {
+      const mask = new RegExp(`^${name}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1] ?? "";
+      return [...BigInt(`0x${mask}`).toString(2)].filter((bit) => bit === "1").length;
+    };
+    const { EffectiveCaps, BoundingCaps } = await documentOf("one");
+    expect(EffectiveCaps).toHaveLength(held("CapEff"));
+    expect(BoundingCaps).toHaveLength(held("CapBnd"));
+    expect(BoundingCaps).toEqual(expect.arrayContaining(["CAP_CHOWN", "CAP_NET_RAW"]));
+  });
+
+  test("podman's fields name the image's manifest and the files of the container", async () => {
+    await engine.ok(["create", "--name", "one", "--conmon-pidfile", "/tmp/proa-test-never-made", place.tiny]);
+    const digest = (await engine.ok(["image", "inspect", "-f", "{{.Digest}}", place.tiny])).trim();
+    const { ImageDigest, ConmonPidFile, OCIConfigPath, StaticDir } = await documentOf("one");
+    expect(ImageDigest).toBe(digest);
+    expect(ConmonPidFile).toBe("/tmp/proa-test-never-made");
+    expect(OCIConfigPath).toBe(`${StaticDir}/config.json`);
+  });
+
   test("-s tells sizes, which are not there without it", async () => {
     await detach(place, "one", ["sh", "-c", "head -c 100000 /dev/zero > /file; exec sleep 1000"]);
     await engine.ok(["exec", "one", "sh", "-c", "while ! [ -s /file ]; do sleep 0.01; done"]);

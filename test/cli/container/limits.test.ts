@@ -200,6 +200,18 @@ describe.skipIf(missing !== null)("limits", () => {
       expect(fixed.stderr).toStartWith("Error: unknown flag: --cgroup-parent");
     });
 
+    test("sets --ulimit for the next start, those of other names stay", async () => {
+      await detach(place, "web", SLEEP, ["--ulimit", "nofile=100:200", "--ulimit", "core=0"]);
+      const changed = await engine.proa(["update", "--ulimit", "nofile=50:60", "web"]);
+      expect(changed).toMatchObject({ stdout: "web\n", exitCode: 0 });
+      expect(changed.stderr).toBe("Warning: web: it runs: --ulimit holds from its next start on\n");
+      const limits = "ulimit -Sn; ulimit -Hn; ulimit -c";
+      const now = async () => (await engine.ok(["exec", "web", "sh", "-c", limits])).replaceAll("\n", " ");
+      await engine.ok(["restart", "-t", "0", "web"]);
+      expect(await now()).toBe("50 60 0");
+      expect((await engine.proa(["update", "--ulimit", "nofile=5:1", "web"])).exitCode).toBeGreaterThan(0);
+    });
+
     test("sets variables and health checks for the next start, and says so of one that runs", async () => {
       await detach(place, "web", SLEEP, ["-e", "A=old", "-e", "B=stays", "-e", "C=goes"]);
       const options = ["-e", "A=new", "--unsetenv", "C", "--health-cmd", "true", "--health-interval", "1h"];

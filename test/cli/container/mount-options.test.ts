@@ -56,6 +56,8 @@ describe("parseMount()", () => {
       Type: "tmpfs",
       TmpfsOptions: { SizeBytes: 1 << 20, Mode: 0o1770 },
     });
+    expect(parseMount("type=image,src=tiny,dst=/t,subpath=/etc").ImageOptions).toEqual({ Subpath: "etc" });
+    expect(parseMount("src=v,dst=/t,subpath=//a/b").VolumeOptions).toEqual({ Subpath: "a/b" });
     expect(parseMount("type=image,src=tiny,dst=/t,image-subpath=etc")).toEqual({
       ...plain,
       Type: "image",
@@ -90,6 +92,7 @@ describe("parseMount()", () => {
     ["type=volume,src=a/b,dst=/t", "volume: a/b: "],
     ["src=v,dst=/t,volume-subpath=../x", "is not a path within"],
     ["src=v,dst=/t,volume-subpath=/x", "is not a path within"],
+    ["src=v,dst=/t,subpath=/../x", "is not a path within"],
     ["src=v,dst=t", "must be an absolute path"],
     ["src=v,dst=/", "the root itself"],
     ["type=tmpfs,dst=/t,tmpfs-mode=9", "is not a mode"],

@@ -149,6 +149,11 @@ describe.skipIf(missing !== null)("-v", () => {
     expect(await shell(place, ["--tmpfs", "/scratch:size=1m"], full)).toBe("1048576");
   });
 
+  test("of two --tmpfs with one target the last counts", async () => {
+    const options = ["--tmpfs", "/scratch:size=1m", "--tmpfs", "/scratch:size=2m"];
+    expect(await shell(place, options, "df -k /scratch | awk 'END {print $2}'")).toBe("2048");
+  });
+
   test("--shm-size is the size of /dev/shm, 64 MiB without it", async () => {
     const script = "df -k /dev/shm | awk 'END {print $2}'";
     expect(await shell(place, [], script)).toBe("65536");

@@ -234,6 +234,10 @@ describe.skipIf(missing !== null)("the options of run", () => {
     await engine.ok(["rm", id]);
   });
 
+  test("an empty --cidfile, as of a script's variable that is not set, is none", async () => {
+    expect(await run(place, ["--cidfile="], ["echo", "x"])).toMatchObject({ stdout: "x\n", exitCode: 0 });
+  });
+
   test("--cidfile in a directory that is not there starts nothing", async () => {
     const path = join(engine.sandbox.home, "no/cid");
     const result = await engine.proa(["run", "--cidfile", path, place.tiny, "touch", "/x"]);

@@ -98,8 +98,30 @@ describe.skipIf(missing !== null)("prune", () => {
     await engine.ok(["wait", "ended"]);
     expect(await engine.ok(["container", "cleanup", "ended"])).toBe("ended");
     expect((await engine.proa(["container", "cleanup", "runs"])).exitCode).toBe(1);
+    expect(await engine.ok(["container", "cleanup", "--stopped-only", "runs", "ended"])).toBe("ended");
     await engine.ok(["container", "cleanup", "--rm", "ended"]);
     expect(await names()).toEqual(["runs"]);
+  });
+
+  test("cleanup --exec forgets a session that has ended", async () => {
+    await detach(place, "runs");
+    await engine.ok(["exec", "runs", "true"]);
+    await engine.ok(["exec", "-d", "runs", "sleep", "1000"]);
+    const [running = ""] = JSON.parse(await engine.ok(["inspect", "--format", "{{json .ExecIDs}}", "runs"]));
+    const range = ["--since", "1h", "--until", "0s", "--filter", "container=runs"];
+    const created = ["--filter", "event=exec_create", "--format", "{{.Actor.Attributes.execID}}"];
+    const all = (await engine.ok(["events", ...range, ...created])).split("\n");
+    const ended = all.find((id) => id !== running) ?? "";
+    const cleanup = (id: string) => engine.proa(["container", "cleanup", "--exec", id, "runs"]);
+    expect(await cleanup(ended)).toMatchObject({ stdout: `${ended}\n`, stderr: "", exitCode: 0 });
+    for (const [id, why] of [
+      [ended, "runs has no such session"],
+      [running, "it runs"],
+    ] as const)
+      expect(await cleanup(id)).toMatchObject({
+        stderr: `Error: clean up exec session: ${id}: ${why}\n`,
+        exitCode: 1,
+      });
   });
 
   test("checkpoint and restore are refused with what is missing", async () => {
@@ -107,7 +129,9 @@ describe.skipIf(missing !== null)("prune", () => {
     for (const command of [
       ["container", "checkpoint", "-e", "/tmp/x.tar.gz", "runs"],
       ["container", "restore", "--import", "/tmp/x.tar.gz"],
+      ["container", "restore", "--import", "/tmp/x.tar.gz", "--import-previous", "/tmp/y.tar.gz"],
       ["start", "--checkpoint", "one", "runs"],
+      ["start", "--checkpoint-dir", "/tmp/x", "runs"],
       ["checkpoint", "create", "--leave-running", "--checkpoint-dir", "/tmp/x", "runs", "one"],
       ["checkpoint", "ls", "runs"],
       ["checkpoint", "rm", "runs", "one"],

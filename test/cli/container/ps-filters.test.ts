@@ -67,6 +67,8 @@ describe.skipIf(missing !== null)("ps", () => {
     [["is-task=true"], []],
     [["is-task=false", "name=far"], ["far"]],
     [["restart-policy=on-failure"], ["runs"]],
+    [["should-start-on-boot=true"], ["runs"]],
+    [["should-start-on-boot=false"], ["ended", "far", "made"]],
     [["command=sleep"], ["far", "runs"]],
     [["until=1h"], []],
     [["until=2100-01-01"], ["ended", "far", "made", "runs"]],
@@ -87,15 +89,20 @@ describe.skipIf(missing !== null)("ps", () => {
     expect(await names("ancestor=nosuch")).toEqual([]);
   });
 
-  test.each(["colour=red", "status=sleeping", "health=fine", "exited=x", "is-task=perhaps", "before=nosuch"])(
-    "--filter %s is refused",
-    async (filter) => {
-      const result = await engine.proa(["ps", "-f", filter]);
-      expect(result.stdout).toBe("");
-      expect(result.stderr).toContain(filter.split("=")[0] === "before" ? "no such container" : "filter");
-      expect(result.exitCode).not.toBe(0);
-    },
-  );
+  test.each([
+    "colour=red",
+    "status=sleeping",
+    "health=fine",
+    "exited=x",
+    "is-task=perhaps",
+    "should-start-on-boot=2",
+    "before=nosuch",
+  ])("--filter %s is refused", async (filter) => {
+    const result = await engine.proa(["ps", "-f", filter]);
+    expect(result.stdout).toBe("");
+    expect(result.stderr).toContain(filter.split("=")[0] === "before" ? "no such container" : "filter");
+    expect(result.exitCode).not.toBe(0);
+  });
 
   test("--format has docker's fields and podman's", async () => {
     const fields = [

@@ -253,6 +253,32 @@ describe.skipIf(missing !== null)("proa why", () => {
       });
     });
 
+    test("it lay in memory where nothing is executed, and is gone", async () => {
+      const script = "cp /bin/sh /t/x; exec /t/x";
+      const found = await after(["sh", "-c", script], ["--tmpfs", "/t:noexec"]);
+      expect(first(found)).toMatchObject({
+        Claim: "the program lies below /t, where nothing may be executed",
+        Mend: "mount /t with the option exec",
+      });
+    });
+
+    test("a file system in memory is mounted over it", async () => {
+      const found = await after(["/t/tool"], ["--tmpfs", "/t:exec"]);
+      expect(first(found)).toMatchObject({
+        Claim: "the program /t/tool would have to be put into /t by the container itself, which is a tmpfs",
+        Mend: "put it elsewhere in the image, or mount a volume at /t",
+      });
+    });
+
+    test("it wanted to write to a root that is read-only", async () => {
+      const found = await after(["sh", "-c", "echo x >/file"], ["--read-only"]);
+      expect(first(found)).toMatchObject({
+        Claim: "it wanted to write where nothing can be written: its root file system is read-only",
+        Mend: "give it a place to write (--tmpfs PATH, or -v VOLUME:PATH), or run it without --read-only",
+      });
+      expect(JSON.stringify(found)).toContain("/file: Read-only file system");
+    });
+
     test("it has Windows line ends", async () => {
       const found = await after(["/opt/windows"]);
       expect(first(found).Claim).toContain(
