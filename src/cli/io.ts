@@ -60,8 +60,7 @@ function outStream(fd: number, env: Env, lossy = false): OutStream {
       return size()?.rows;
     },
     write(data) {
-      // Bun has this loaded, and it writes lines in the same way: a message alone needs no more
-      // where Bun colours nothing: with a terminal, or FORCE_COLOR, it makes all that is an error red
+      // a message alone needs no more than what Bun has loaded; where colours are on it would paint it red
       if (fd === 2 && !Bun.enableANSIColors && typeof data === "string" && data.endsWith("\n")) {
         console.error(data.slice(0, -1));
         return;
