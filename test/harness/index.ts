@@ -44,4 +44,4 @@ export {
 export { type Tree, type TreeEntry, tarOf } from "./tar";
 export { missing, useTiny } from "./tiny";
 export { prepareVm, runInVm, useVm, type Vm, type VmResult, vmMissing, vmUnsupported } from "./vm";
-export { waitUntil } from "./wait";
+export { fromNow, waitUntil } from "./wait";

@@ -15,3 +15,8 @@ export async function waitUntil<T>(
     await Bun.sleep(pauseMs);
   }
 }
+
+/** For `--since` and `--until`: the next millisecond, so that what has been told in this one is over. */
+export function fromNow(): string {
+  return String((Date.now() + 1) / 1000);
+}

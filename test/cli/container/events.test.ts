@@ -1,6 +1,6 @@
 /** What `proa events` tells of containers: every action that docker documents, and podman's own, each provoked. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { missing, proaPath, useTiny, waitUntil } from "../../harness";
+import { fromNow, missing, proaPath, useTiny, waitUntil } from "../../harness";
 import { detach, inspect, removeAll, SLEEP } from "./_shell";
 
 type Message = { Action: string; Actor: { ID: string; Attributes: Record<string, string> } };
@@ -28,8 +28,6 @@ describe.skipIf(missing !== null)(`events of containers${missing ? ` (${missing}
     await waitUntil(async () => (await found()).length > 0, { what: `the event ${action}` });
     return found();
   };
-
-  const now = () => String(Date.now() / 1000);
 
   /** A container that was created, and one that runs, for the verbs that need them. */
   const idle = () => engine.ok(["create", "--name", "web", "--network", "none", place.tiny, ...SLEEP]);
@@ -95,7 +93,7 @@ describe.skipIf(missing !== null)(`events of containers${missing ? ` (${missing}
   ];
 
   test.each(provoked)("%s", async (action, provoke, attributes = {}) => {
-    const since = now();
+    const since = fromNow();
     await provoke();
     const [event] = await of(since, action);
     const name = action === "rename" ? "other" : "web";
@@ -107,7 +105,7 @@ describe.skipIf(missing !== null)(`events of containers${missing ? ` (${missing}
 
   test("prune", async () => {
     await idle();
-    const since = now();
+    const since = fromNow();
     await engine.ok(["container", "prune", "-f"]);
     expect((await of(since, "prune")).map(({ Actor }) => Actor)).toEqual([
       { ID: "", Attributes: { reclaimed: expect.stringMatching(/^\d+$/) } },
@@ -115,7 +113,7 @@ describe.skipIf(missing !== null)(`events of containers${missing ? ` (${missing}
   });
 
   test("resize, with the terminal's new size, and detach; not of one whose client has merely gone", async () => {
-    const since = now();
+    const since = fromNow();
     const options = ["-it", "--name", "web", "--network", "none"];
     const pty = engine.pty(["run", ...options, place.tiny, "sh", "-c", "echo rea''dy; sleep 1000"]);
     await pty.waitFor("ready");
@@ -140,7 +138,7 @@ describe.skipIf(missing !== null)(`events of containers${missing ? ` (${missing}
 
   test("exec_detach, of the session whose keys were typed; its terminal's size is nobody's business", async () => {
     await busy();
-    const since = now();
+    const since = fromNow();
     const pty = engine.pty(["exec", "-it", "web", "sh", "-c", "echo rea''dy; sleep 1000"]);
     await pty.waitFor("ready");
     pty.resize(91, 33);

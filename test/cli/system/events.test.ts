@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { missing, proaPath, useTiny, waitUntil } from "../../harness";
+import { fromNow, missing, proaPath, useTiny, waitUntil } from "../../harness";
 import { detach, removeAll, SLEEP, supervisorOf } from "../container/_shell";
 
 type Message = {
@@ -24,7 +24,7 @@ describe.skipIf(missing !== null)("events", () => {
 
   /** What happens while `work` is done, as `TYPE ACTION`. */
   const during = async (work: () => Promise<unknown>, ...args: string[]): Promise<Message[]> => {
-    const since = String(Date.now() / 1000);
+    const since = fromNow();
     await work();
     const text = await engine.ok(["events", "--since", since, "--until", "0s", "--format", "json", ...args]);
     return text
@@ -188,7 +188,7 @@ describe.skipIf(missing !== null)("events", () => {
   });
 
   test("the line is docker's, its time local with nine digits", async () => {
-    const since = String(Date.now() / 1000);
+    const since = fromNow();
     const id = await engine.ok(["create", "--name", "web", "--label", "z=1", place.tiny]);
     const args = ["events", "--since", since, "--until", "0s"];
     const utc = await engine.ok(args, { env: { TZ: "UTC" } });
@@ -203,7 +203,7 @@ describe.skipIf(missing !== null)("events", () => {
   });
 
   test("--format takes a template with docker's fields", async () => {
-    const since = String(Date.now() / 1000);
+    const since = fromNow();
     const id = await engine.ok(["create", "--name", "web", place.tiny]);
     const show = (format: string) =>
       engine.ok(["events", "--since", since, "--until", "0s", "--format", format]);
@@ -224,7 +224,7 @@ describe.skipIf(missing !== null)("events", () => {
   });
 
   test("--filter chooses by container, event, image, label and type", async () => {
-    const since = String(Date.now() / 1000);
+    const since = fromNow();
     const one = await engine.ok(["create", "--name", "one", "--label", "team=a", place.tiny]);
     await engine.ok(["create", "--name", "two", "--label", "team=b", place.tiny]);
     await engine.ok(["rm", "one"]);
@@ -280,7 +280,7 @@ describe.skipIf(missing !== null)("events", () => {
   });
 
   test("outlive the containers, the runtime directory and the database", async () => {
-    const since = String(Date.now() / 1000);
+    const since = fromNow();
     await engine.ok(["run", "--rm", "--name", "gone", "--network", "none", place.tiny, "true"]);
     const places = [join(engine.sandbox.runtimeDir, "proa")].filter((path) => existsSync(path));
     expect(places).toHaveLength(1);
