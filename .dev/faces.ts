@@ -83,22 +83,28 @@ const groups: Readonly<Record<string, readonly string[]>> = {
     "cli/suggest",
     "error",
   ],
-  // what nearly every command loads
+  // what every command loads
   "group:state": [
     "container/alive",
     "container/live",
     "container/lock",
     "container/places",
-    "container/spec",
+    "helper/_libc",
+    "helper/mappings",
+    "helper/node/fs",
+    "helper/node/path",
+    "helper/syscalls",
     "oci/network-mode",
-    "oci/restart-policy",
-    "state/containers",
+    "state/config",
+    "state/context",
     "state/events",
     "state/files",
     "state/lock",
     "state/paths",
     "state/reserve",
   ],
+  // what those load that read rows of containers
+  "group:rows": ["container/spec", "oci/restart-policy", "state/containers"],
   // what those load that make or start a container
   "group:start": [
     "container/control",
