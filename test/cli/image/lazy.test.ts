@@ -311,17 +311,27 @@ describe("what can go wrong", () => {
     expect(lazyRoots()).toEqual([]);
   }, 120_000);
 
-  const killFetcher = async () => {
-    for (const { pid } of fetchers()) process.kill(pid, "SIGKILL");
-    await whenWhole();
-  };
+  /** And those that a container brings which has just been started, and reads its program. */
+  const killFetcher = () =>
+    waitUntil(
+      () => {
+        for (const { pid } of fetchers()) Bun.spawnSync(["kill", "-KILL", String(pid)]); // or it has just ended
+        return fetchers().length === 0;
+      },
+      { what: "end of the fetcher" },
+    );
 
   test("the fetcher is killed: a container that reads what is missing brings another", async () => {
     const name = await chunked();
     gate.hold(100_000);
     await engine.ok(["run", "-d", "--lazy", "--name", "reads", name, "sleep", "1000"]);
-    await killFetcher();
-    expect(await engine.ok(["why", "reads"])).toContain("nobody fetches them until they are read");
+    await waitUntil(
+      async () => {
+        await killFetcher();
+        return (await engine.ok(["why", "reads"])).includes("nobody fetches them until they are read");
+      },
+      { what: "what why says of a fetcher that was killed" },
+    );
     expect((await read("reads", "/data/large")).stdout).toStartWith(sum(large));
     expect(fetchers()).toHaveLength(1);
     gate.letGo();
