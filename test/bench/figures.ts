@@ -11,6 +11,7 @@ import { data, inARow, verbs } from "./life";
 import { limits } from "./limits";
 import { type Contender, floorProgram, inTurn, type Medians, type Sample, timed } from "./measure";
 import { network } from "./network";
+import { scope } from "./scope";
 import { transfer } from "./transfer";
 
 export type Bench = {
@@ -36,6 +37,8 @@ export type Figure = {
   name: string;
   /** Names beside the engines' that its rows have values of. */
   columns?: string[];
+  /** Only where it is named. */
+  isApart?: boolean;
   measure: (bench: Bench) => Promise<Row[]>;
 };
 
@@ -353,6 +356,7 @@ export const figures: readonly Figure[] = [
   lazy,
   network,
   limits,
+  scope,
   completion,
   face,
 ];

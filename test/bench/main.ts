@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- [--alone] [-n ROUNDS] [FIGURE…]`: medians of interleaved samples, beside the floor measured in the same minutes, as a
  * markdown table. podman stands beside proa where it is installed,
- * unless --alone. Figures: run exec ps images memory together verbs row data pull transfer lazy network limits completion face; what is called after one and a dash is a
+ * unless --alone. Figures: run exec ps images memory together verbs row data pull transfer lazy network limits scope completion face (scope only where it is named:
+ * it is measured below a service manager of the user's own); what is called after one and a dash is a
  * part of it, and can be named alone: transfer-pull-tiny -pull-middle -pull-big -pull-zstd -save-load -push -rmi. Rows come out as they are measured. Without -n, a row of
  * transfer takes as many samples as half a minute holds.
  */
@@ -75,8 +76,8 @@ const bench: Bench = {
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 try {
   await prepare(bench);
-  const wanted = figures.filter(
-    ({ name }) => names.length === 0 || names.some((each) => isCalled(name, each)),
+  const wanted = figures.filter(({ name, isApart }) =>
+    names.length === 0 ? !isApart : names.some((each) => isCalled(name, each)),
   );
   const engineNames = [
     ...engines.map(({ name }) => name),
