@@ -171,7 +171,7 @@ export function throughFaces(source: string): Bun.BunPlugin {
         if (path === join(source, "cli/summaries.ts"))
           return { contents: await summariesModule(), loader: "ts" };
         if (path === join(source, "cli/commands.ts"))
-          return { contents: await withGrammars(text), loader: "ts" };
+          return { contents: await withGrammars(text, join(source, "cli")), loader: "ts" };
         const contents = words
           .numbered(path, text)
           .replace(IMPORT, (statement, names, specifier) =>

@@ -2,9 +2,10 @@
  * The grammars of commands apart from their definitions. What cannot be read is told, and the words of a command are completed, without loading all that the
  * command works with (`run`: 58 chunks, 6 ms). Several are in one module: each chunk of the executable costs every start some 0.7 µs, whether it loads it or not.
  */
+import { join } from "node:path";
 import type { Arg } from "../src/cli/tree";
 
-const ENTRY = /\{\s*path: ("[^"]+"),\s*aliases: (\[[^\]]*\]),\s*load: \(\) => (import\("[^"]+"\)),?\s*\}/g;
+const ENTRY = /\{\s*path: ("[^"]+"),\s*aliases: (\[[^\]]*\]),\s*load: \(\) => import\("([^"]+)"\),?\s*\}/g;
 const MODULE_BYTES = 8000; // of a module; run's alone are more
 
 /** An argument without its texts. */
@@ -34,38 +35,41 @@ async function readGrammars(): Promise<ReadonlyMap<string, string>[]> {
 
 let grammars: ReturnType<typeof readGrammars> | undefined;
 
+/** What leads to the definition of each command in `commands.ts`: an import, from the directory that it lies in. */
+const loads = new Map<string, string>();
+
 /**
- * `src/cli/commands.ts` with the way to its grammar beside each definition. What leads to them are two switches in place of 350 functions, which every start would
- * make.
+ * `src/cli/commands.ts` with a module's number in place of the way to each definition. The module knows it, and the grammars: 350 functions, or two switches with
+ * 170 cases, would be made by every start.
+ *
+ * @param cli the directory of `commands.ts`
  */
-export async function withGrammars(source: string): Promise<string> {
+export async function withGrammars(source: string, cli: string): Promise<string> {
   grammars ??= readGrammars();
   const modules = await grammars;
-  const definitions: string[] = [];
-  const texts: string[] = [];
-  const table = source.replace(ENTRY, (_, path: string, aliases: string, load: string) => {
-    const number = modules.findIndex((each) => each.has(JSON.parse(path)));
-    definitions.push(`case ${path}: return ${load};`);
-    texts.push(`case ${path}: return import("grammar:${number}");`);
-    return `new Entry(${path}, ${aliases})`;
+  const table = source.replace(ENTRY, (_, path: string, aliases: string, file: string) => {
+    loads.set(JSON.parse(path), `import(${JSON.stringify(join(cli, `${file}.ts`))})`);
+    return `new Entry(${path}, ${aliases}, ${modules.findIndex((each) => each.has(JSON.parse(path)))})`;
   });
   const known = modules.reduce((sum, each) => sum + each.size, 0);
-  if (definitions.length !== known)
-    throw new Error(`commands.ts: ${known} commands, ${definitions.length} read`);
+  if (loads.size !== known) throw new Error(`commands.ts: ${known} commands, ${loads.size} read`);
   return `class Entry {
-  constructor(path, aliases) { this.path = path; this.aliases = aliases; }
-  load() { return definitionAt(this.path); }
-  async grammar() { return (await grammarsAt(this.path)).grammarOf(this.path); }
+  constructor(path, aliases, module) { this.path = path; this.aliases = aliases; this.module = module; }
+  async load() { return (await moduleAt(this.module)).definitionOf(this.path); }
+  async grammar() { return (await moduleAt(this.module)).grammarOf(this.path); }
 }
-function definitionAt(path) { switch (path) { ${definitions.join(" ")} } }
-function grammarsAt(path) { switch (path) { ${texts.join(" ")} } }
+function moduleAt(number) {
+  switch (number) { ${modules.map((_, number) => `case ${number}: return import("grammar:${number}");`).join(" ")} }
+}
 ${table}`;
 }
 
-/** @param name `grammar:` and its number */
+/** @param name `grammar:` and its number; asked for when `commands.ts` has been read */
 export async function grammarModule(name: string): Promise<string> {
   grammars ??= readGrammars();
-  const texts = (await grammars)[Number(name.slice("grammar:".length))] ?? new Map();
+  const texts = (await grammars)[Number(name.slice("grammar:".length))] ?? new Map<string, string>();
+  const cases = [...texts.keys()].map((path) => `case ${JSON.stringify(path)}: return ${loads.get(path)};`);
   return `const texts = ${JSON.stringify(Object.fromEntries(texts))};
-export const grammarOf = (path) => JSON.parse(texts[path]);`;
+export const grammarOf = (path) => JSON.parse(texts[path]);
+export function definitionOf(path) { switch (path) { ${cases.join(" ")} } }`;
 }

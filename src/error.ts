@@ -19,6 +19,8 @@ export type ErrorCode =
 
 export type ErrorMore = { exitCode?: number; hint?: string | undefined };
 
+const joined = (a: string, b: string): string => (a === "" || b === "" ? a + b : `${a}: ${b}`);
+
 /** A failure the user can act on, worded `what: on: why`. Callers branch on `code`, never on the text. */
 export class EngineError extends Error {
   override name = "EngineError";
@@ -34,7 +36,7 @@ export class EngineError extends Error {
     why: unknown,
     more: ErrorMore = {},
   ) {
-    super([what, on, reasonOf(why)].filter((part) => part !== "").join(": "), { cause: why });
+    super(joined(joined(what, on), reasonOf(why)), { cause: why });
     this.exitCode = more.exitCode ?? 125;
     this.hint = more.hint;
   }

@@ -52,13 +52,15 @@ export function indexFlags(args: Args, behind: Args = {}): FlagIndex {
       return find((arg) => arg.hiddenNames?.includes(name));
     },
     short: (letter) => find((arg) => arg.alias === letter),
-    names: () =>
-      sources.flatMap((source) =>
-        Object.keys(source).filter((key) => {
+    names: () => {
+      const names: string[] = [];
+      for (const source of sources)
+        for (const key in source) {
           const arg = source[key];
-          return arg !== undefined && arg.type !== "positional" && arg.hidden !== true;
-        }),
-      ),
+          if (arg !== undefined && arg.type !== "positional" && arg.hidden !== true) names.push(key);
+        }
+      return names;
+    },
   };
 }
 
@@ -109,7 +111,7 @@ function readLong(word: string, next: string | undefined, index: FlagIndex, read
     }
     throw usageError(
       `unknown flag: --${name}`,
-      didYouMean(name, new Set(["help", ...index.names()]), (found) => `--${found}`),
+      didYouMean(name, ["help", ...index.names()], (found) => `--${found}`),
     );
   }
   if (equals >= 0) {

@@ -39,7 +39,7 @@ export async function runCommandLine(argv: readonly string[], io: Io): Promise<n
 type Context = { typed: string; debug: boolean };
 
 async function dispatch(argv: readonly string[], io: Io, context: Context): Promise<number> {
-  if (argv.some((word) => word.includes("\uFFFD"))) (await import("./_utf8")).refuseNonUtf8(argv);
+  for (const word of argv) if (word.includes("\uFFFD")) (await import("./_utf8")).refuseNonUtf8(argv);
   const before = readRoot(argv);
   heed(before.globals, io, context);
   const asked = resolve(before.words, before, context);
@@ -132,7 +132,7 @@ function resolve(words: readonly string[], root: Root, context: Context): Asked 
     context.typed = typed;
     return { kind: "command", found, typed, rest: words.slice(found.words) };
   }
-  if (!nouns.some((noun) => noun.name === first)) throw unknownCommand("", first);
+  if (!isNoun(first)) throw unknownCommand("", first);
   context.typed = `${program} ${first}`;
   if (second === undefined || second === "--help" || second === "-h") return { kind: "help", topic: [first] };
   if (second.startsWith("-")) throw usageError(`unknown flag: ${second}`);
@@ -146,19 +146,31 @@ function resolve(words: readonly string[], root: Root, context: Context): Asked 
   throw unknownCommand(group, third);
 }
 
+function isNoun(word: string): boolean {
+  for (const { name } of nouns) if (name === word) return true;
+  return false;
+}
+
 /** The words that may stand behind a noun. */
 function namesBelow(noun: string): string[] {
-  return commands
-    .flatMap((entry) => [entry.path, ...entry.aliases])
-    .filter((path) => path.startsWith(noun) && !path.startsWith("_"))
-    .map((path) => path.slice(noun.length).split(" ")[0] ?? "");
+  const names: string[] = [];
+  const add = (path: string): void => {
+    if (!path.startsWith(noun) || path.startsWith("_")) return;
+    const end = path.indexOf(" ", noun.length);
+    names.push(path.slice(noun.length, end < 0 ? undefined : end));
+  };
+  for (const { path, aliases } of commands) {
+    add(path);
+    for (const alias of aliases) add(alias);
+  }
+  return names;
 }
 
 function unknownCommand(noun: string, word: string): Error {
   const names = namesBelow(noun);
   const shown = /^$|\s/.test(word) ? JSON.stringify(word) : word;
   const dress = (name: string) => `"${program} ${noun}${name}"`;
-  return usageError(`unknown command: ${program} ${noun}${shown}`, didYouMean(word, new Set(names), dress));
+  return usageError(`unknown command: ${program} ${noun}${shown}`, didYouMean(word, names, dress));
 }
 
 async function printHelp(topic: readonly string[], io: Io, typed?: string): Promise<number> {

@@ -14,8 +14,8 @@ export function findCommand(
 ): Found | undefined {
   for (let count = Math.min(3, words.length); count > 0; count--) {
     const path = words.slice(0, count).join(" ");
-    const entry = table.find((each) => each.path === path || each.aliases.includes(path));
-    if (entry !== undefined) return { entry, words: count };
+    for (const entry of table)
+      if (entry.path === path || entry.aliases.includes(path)) return { entry, words: count };
   }
   return undefined;
 }

@@ -42,13 +42,13 @@ function descriptors() {
 }
 
 /** @param lossy nobody reading is no reason to stop: what is written then is dropped */
-function outStream(fd: number, env: Env, lossy = false): OutStream {
+function outStream(fd: number, lossy = false): OutStream {
   let terminal: boolean | undefined;
   const isTTY = () => {
     terminal ??= descriptors().isTerminal(fd);
     return terminal;
   };
-  const size = () => (isTTY() ? descriptors().terminalSize(fd, env) : undefined);
+  const size = () => (isTTY() ? descriptors().terminalSize(fd, process.env) : undefined);
   return {
     get isTTY() {
       return isTTY();
@@ -76,7 +76,6 @@ function outStream(fd: number, env: Env, lossy = false): OutStream {
 
 /** The streams of this process. */
 export function processIo(): Io {
-  const env: Env = process.env;
   let stdinTerminal: boolean | undefined;
   return {
     stdin: {
@@ -86,9 +85,11 @@ export function processIo(): Io {
         return stdinTerminal;
       },
     },
-    stdout: outStream(1, env),
-    stderr: outStream(2, env, true),
-    env,
+    stdout: outStream(1),
+    stderr: outStream(2, true),
+    get env(): Env {
+      return process.env; // made at the first look
+    },
   };
 }
 

