@@ -26,7 +26,7 @@ as_engine_user() {
 		PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin
 		"XDG_RUNTIME_DIR=/run/user/$uid" "TERM=${TERM:-dumb}" LANG=C.UTF-8
 	)
-	for name in http_proxy https_proxy no_proxy NO_COLOR CI; do
+	for name in http_proxy https_proxy no_proxy NO_COLOR CI PROA_TEST_TMP; do
 		[ -z "${!name:-}" ] || environment+=("$name=${!name}")
 	done
 	(cd / && setpriv --reuid "$uid" --regid "$(id -g "$ENGINE_USER")" --init-groups --inh-caps=-all \
