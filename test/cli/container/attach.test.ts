@@ -240,7 +240,7 @@ describe.skipIf(missing !== null)("attach without a terminal", () => {
     await printed(place, "web", "early");
     const clients = [1, 2, 3].map(() => engine.start(["attach", "web"]));
     await attached(place, 3);
-    await engine.ok(["exec", "web", "touch", "/go"]);
+    await engine.proa(["exec", "web", "touch", "/go"]); // may end with it
     for (const client of clients) {
       expect((await client.stdout.text()).trimEnd().split("\n").slice(-3000)).toHaveLength(3000);
       expect(await client.stderr.text()).toBe("err\n");
@@ -272,7 +272,7 @@ describe.skipIf(missing !== null)("attach without a terminal", () => {
     const slow = engine.start(["attach", "web"]);
     const quick = engine.start(["attach", "web"]);
     await attached(place, 2);
-    await engine.ok(["exec", "web", "touch", "/go"]);
+    await engine.proa(["exec", "web", "touch", "/go"]); // may end with it
     const [first, second] = await Promise.all([quick.stdout.text(), slow.stdout.text()]);
     expect(first.split("\n")).toHaveLength(100_001);
     expect(second).toBe(first);
