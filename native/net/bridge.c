@@ -503,6 +503,26 @@ void bridge_remove_endpoint(struct netd *netd, struct endpoint *endpoint)
 	endpoint->ifindex = 0;
 }
 
+static bool is_known(const struct netd *netd, int ifindex)
+{
+	for (const struct member *member = netd->members; member; member = member->next)
+		for (const struct endpoint *endpoint = member->endpoints; endpoint; endpoint = endpoint->next)
+			if (endpoint->ifindex == ifindex)
+				return true;
+	return false;
+}
+
+bool bridge_awaits(struct netd *netd)
+{
+	autofree struct link *links = NULL;
+	int n = link_list(netd->bridge->route, &links);
+
+	for (int i = 0; i < n; i++)
+		if (links[i].master && links[i].group != GOING_GROUP && !is_known(netd, links[i].ifindex))
+			return true;
+	return false;
+}
+
 int bridge_traffic(struct netd *netd, const struct endpoint *endpoint, struct traffic *out)
 {
 	struct traffic outer;

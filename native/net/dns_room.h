@@ -39,7 +39,7 @@ struct dns_connection;
 /* A network's gateway address. */
 struct dns_listener {
 	struct watch udp, tcp;
-	struct timer pause;    /* TCP is not accepted until then: descriptors had run out; or nothing is, until the names are known again */
+	struct timer pause;    /* TCP is not accepted until then: descriptors had run out */
 	struct network *network;
 	struct address gateway;
 };
@@ -81,7 +81,9 @@ struct dns_network {
 };
 
 struct names_room {
-	int64_t opens_ms;                /* of the monotonic clock: nothing is answered before */
+	bool closed;                     /* nothing is answered yet: containers of the netd before us have still to come */
+	int64_t opens_ms;                /* of the monotonic clock: it is then, whoever is missing */
+	struct timer look;               /* whether all have come */
 	struct resolv_file resolv;
 	struct address host4, host6;     /* the host, as containers see it */
 	size_t n_lookups, n_sockets, n_connections, reply_bytes;
@@ -102,6 +104,8 @@ struct dns_client {
 /* ---- dns_server.c ---- */
 
 int dns_listen(struct netd *netd, struct network *network, struct dns_listener *listener, const struct address *gateway, struct err *err);
+/* Serve what came while the room was closed, and what comes. */
+void dns_open(struct netd *netd, struct dns_listener *listener);
 void dns_unlisten(struct netd *netd, struct dns_listener *listener);
 /* End an asker with all that it owns. */
 void dns_asker_end(struct netd *netd, struct dns_asker *asker);

@@ -433,10 +433,7 @@ static void tcp_ready(struct netd *netd, struct watch *watch, uint32_t events)
 
 static void pause_over(struct netd *netd, struct timer *timer)
 {
-	struct dns_listener *listener = container_of(timer, struct dns_listener, pause);
-
-	loop_change(netd, &listener->udp, EPOLLIN);
-	loop_change(netd, &listener->tcp, EPOLLIN);
+	loop_change(netd, &container_of(timer, struct dns_listener, pause)->tcp, EPOLLIN);
 }
 
 /* ---- listeners and askers ---- */
@@ -477,10 +474,9 @@ int dns_listen(struct netd *netd, struct network *network, struct dns_listener *
 	if (status == 0)
 		status = open_one(netd, gateway, SOCK_STREAM, &listener->tcp);
 	/* Who asks too early would be told that a name is unknown whose container is about to come back: questions wait in the sockets. */
-	if (status == 0 && netd->names->opens_ms > monotonic_ms()) {
+	if (status == 0 && netd->names->closed) {
 		loop_change(netd, &listener->udp, 0);
 		loop_change(netd, &listener->tcp, 0);
-		timer_set(netd, &listener->pause, (unsigned)(netd->names->opens_ms - monotonic_ms()));
 	}
 	if (status < 0) {
 		char text[INET6_ADDRSTRLEN];
@@ -490,6 +486,12 @@ int dns_listen(struct netd *netd, struct network *network, struct dns_listener *
 		return err_setf(err, -status, "listen for names", network->name, "port %d of %s", DNS_PORT, text);
 	}
 	return 0;
+}
+
+void dns_open(struct netd *netd, struct dns_listener *listener)
+{
+	loop_change(netd, &listener->udp, EPOLLIN);
+	loop_change(netd, &listener->tcp, EPOLLIN);
 }
 
 static void watch_close(struct netd *netd, struct watch *watch)

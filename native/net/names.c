@@ -10,7 +10,8 @@
 #include "dns_room.h"
 #include "policy.h"
 
-#define GRACE_MS 150 /* after a netd that was killed: the containers of fifty supervisors are known again by then */
+#define GRACE_MS 3000 /* after a netd that was killed, for containers that do not come; who asks waits 5 s */
+#define LOOK_MS 20    /* between two looks whether all have come: those of fifty supervisors take some 50 ms */
 
 /* ---- the host, as containers see it ---- */
 
@@ -279,12 +280,33 @@ enum dns_whose dns_answer_ours(struct netd *netd, struct dns_asker *asker, const
 
 /* ---- the room ---- */
 
+static void look_again(struct netd *netd, struct timer *timer)
+{
+	struct names_room *room = container_of(timer, struct names_room, look);
+
+	if (loop_now(netd) < room->opens_ms && bridge_awaits(netd)) {
+		timer_set(netd, timer, LOOK_MS);
+		return;
+	}
+	room->closed = false;
+	for (const struct network *network = netd->networks; network; network = network->next) {
+		struct dns_network *state = network->names_state;
+
+		for (size_t i = 0; state && i < state->n_listeners; i++)
+			dns_open(netd, &state->listeners[i]);
+	}
+}
+
 int names_begin(struct netd *netd, struct err *err)
 {
 	(void)err;
 	netd->names = xcalloc(1, sizeof(*netd->names));
-	if (netd->succeeds)
+	netd->names->look.expired = look_again;
+	if (netd->succeeds) {
+		netd->names->closed = true;
 		netd->names->opens_ms = monotonic_ms() + GRACE_MS;
+		timer_set(netd, &netd->names->look, LOOK_MS);
+	}
 	address_parse(POLICY_HOST4, &netd->names->host4);
 	address_parse(POLICY_HOST6, &netd->names->host6);
 	return 0;

@@ -263,6 +263,8 @@ void bridge_remove_network(struct netd *netd, struct network *network);
 int bridge_add_endpoint(struct netd *netd, struct endpoint *endpoint, bool default_route, struct err *err);
 /* Take it down; the container may be gone already. Flows, connections and echoes of it end. */
 void bridge_remove_endpoint(struct netd *netd, struct endpoint *endpoint);
+/* Whether there are ports of an earlier netd whose containers have not told us of themselves. */
+bool bridge_awaits(struct netd *netd);
 /* Bytes and packets of an endpoint, as the container counts them. Return: 0 or -errno. */
 struct traffic {
 	uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets, rx_errors, tx_errors, rx_dropped, tx_dropped;

@@ -54,7 +54,7 @@ export function inspect(place: Pick<Place, "engine">, name: string, template: st
 }
 
 /** The pid of a container's supervisor. */
-export function supervisorOf({ engine }: Place, id: string): number {
+export function supervisorOf({ engine }: Pick<Place, "engine">, id: string): number {
   const found = processesOf(engine.sandbox).find(({ command }) => command === `proa-supervise ${id}`);
   if (found === undefined) throw new Error(`no supervisor of ${id}`);
   return found.pid;

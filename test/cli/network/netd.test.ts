@@ -4,6 +4,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { netMissing, processesOf, useNet, waitUntil } from "../../harness";
 import { removeAll, SLEEP } from "../_network";
+import { supervisorOf } from "../container/_shell";
 import { HOST, start } from "./_net";
 
 const why = netMissing === null ? "" : ` (${netMissing})`;
@@ -67,6 +68,26 @@ describe.skipIf(netMissing !== null)(`netd${why}`, () => {
     }
     expect([...new Set((await asking).split("\n"))]).toEqual(["status: NOERROR"]);
   }, 90_000);
+
+  test("a container that is late to the new one is waited for, one that does not come is not", async () => {
+    const id = (await engine.ok(["inspect", "--format", "{{.Id}}", "server"])).trim();
+    const supervisor = supervisorOf(place, id);
+    const ask = () => engine.ok(["exec", "client", "dig", "+tries=1", "+time=10", "server"]);
+    process.kill(supervisor, "SIGSTOP");
+    try {
+      await kill();
+      const asking = ask();
+      await Bun.sleep(1000); // into the question
+      process.kill(supervisor, "SIGCONT");
+      expect(await asking).toContain("status: NOERROR");
+      process.kill(supervisor, "SIGSTOP");
+      await kill();
+      expect(await ask()).toMatch(/status: (NXDOMAIN|SERVFAIL)/); // whatever the host's servers say
+    } finally {
+      process.kill(supervisor, "SIGCONT");
+    }
+    await waitUntil(async () => (await ask()).includes("status: NOERROR"));
+  });
 
   test("and what begins afterwards works: to the outside, by name, to a published port", async () => {
     const port = (await engine.ok(["port", "web", "80"])).trim();
