@@ -77,6 +77,7 @@ const groups: Readonly<Record<string, readonly string[]>> = {
     "cli/args",
     "cli/commands",
     "cli/find",
+    "cli/flag-text",
     "cli/globals",
     "cli/io",
     "cli/report",

@@ -8,7 +8,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { commands } from "../src/cli/commands";
+import { allCommands } from "../src/cli/commands";
 import { staticAddon } from "./addon";
 import { throughFaces } from "./faces";
 
@@ -136,7 +136,7 @@ export async function loadsTable(): Promise<string> {
     `every command line: ${always.size}\n${words(listed(always))}`,
     `every command: ${all.size}\n${words(listed([...all].filter((name) => !always.has(name))))}`,
   ];
-  for (const { path } of commands) {
+  for (const { path } of allCommands()) {
     const file = files.get(path);
     if (file === undefined) throw new Error(`commands.ts: no file is found for ${path}`);
     const own = [...loads.of(file)].filter((name) => !all.has(name));

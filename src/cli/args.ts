@@ -1,6 +1,6 @@
 import { EngineError } from "../error";
 import { didYouMean } from "./suggest";
-import type { Arg, Args, FlagArg, PositionalArg, ValueKind, Values } from "./tree";
+import type { Arg, Args, Flag, FlagArg, FlagIndex, Grammar, PositionalArg, ValueKind, Values } from "./tree";
 
 /**
  * The argv reader: docker's grammar (that of Go's pflag) over the `args` of a definition.
@@ -18,50 +18,51 @@ export function usageError(text: string, hint?: string): EngineError {
   return new EngineError("usage", text, "", "", { hint });
 }
 
-type Flag = { key: string; arg: FlagArg };
-
-/** The flags of a definition, found by their names. */
-export type FlagIndex = {
-  long(name: string): Flag | undefined;
-  short(letter: string): Flag | undefined;
-  /** The names that are shown. */
-  names(): string[];
-};
-
 /**
- * Find the flags of `args`; of `behind` those whose names `args` leaves free. Nothing is indexed: of the 170 flags of `run` a command line has
- * a few, and a map of them all costs 0.3 ms.
+ * Find the flags of `args`. Nothing is indexed: of the 170 flags of `run` a command line has a few, and a map of them all costs 0.3 ms.
  */
-export function indexFlags(args: Args, behind: Args = {}): FlagIndex {
-  const sources = [args, behind];
+export function indexFlags(args: Args): FlagIndex {
   const find = (isMeant: (arg: FlagArg) => boolean | undefined): Flag | undefined => {
-    for (const source of sources) {
-      for (const key in source) {
-        const arg = source[key];
-        if (arg !== undefined && arg.type !== "positional" && isMeant(arg)) return { key, arg };
-      }
+    for (const key in args) {
+      const arg = args[key];
+      if (arg !== undefined && arg.type !== "positional" && isMeant(arg)) return { key, arg };
     }
     return undefined;
   };
   return {
     long: (name) => {
-      for (const source of sources) {
-        const arg = Object.hasOwn(source, name) ? source[name] : undefined;
-        if (arg !== undefined && arg.type !== "positional") return { key: name, arg };
-      }
-      return find((arg) => arg.hiddenNames?.includes(name));
+      const arg = Object.hasOwn(args, name) ? args[name] : undefined;
+      if (arg !== undefined && arg.type !== "positional") return { key: name, arg };
+      return find((each) => each.hiddenNames?.includes(name));
     },
     short: (letter) => find((arg) => arg.alias === letter),
     names: () => {
       const names: string[] = [];
-      for (const source of sources)
-        for (const key in source) {
-          const arg = source[key];
-          if (arg !== undefined && arg.type !== "positional" && arg.hidden !== true) names.push(key);
-        }
+      for (const key in args) {
+        const arg = args[key];
+        if (arg !== undefined && arg.type !== "positional" && arg.hidden !== true) names.push(key);
+      }
       return names;
     },
   };
+}
+
+/** The flags of `own`, and those of `others` whose names it leaves free. */
+export function eitherOf(own: FlagIndex, others: FlagIndex): FlagIndex {
+  return {
+    long: (name) => own.long(name) ?? others.long(name),
+    short: (letter) => own.short(letter) ?? others.short(letter),
+    names: () => {
+      const names = own.names();
+      for (const name of others.names()) names.push(name);
+      return names;
+    },
+  };
+}
+
+/** The grammar of a definition. */
+export function grammarIn({ args, interspersed, parsed }: Readable<Args>): Grammar {
+  return { flags: indexFlags(args), positionals: positionalsOf(args), interspersed, parsed };
 }
 
 type Raw = boolean | number | string;
@@ -223,6 +224,56 @@ function invalidValue({ key, arg }: Flag, text: string, why: string, hint?: stri
   return usageError(`invalid argument "${text}" for "${name}" flag: ${why}`, hint);
 }
 
+/** What stands on a command line, without what does not. */
+export type Line = {
+  values: Record<string, unknown>;
+  /** The global options that were met, by key. */
+  behind: Record<string, unknown>;
+  help: boolean;
+};
+
+/**
+ * Read the words behind a command's name.
+ *
+ * @param typed the command as it was typed, for messages: "proa run"
+ * @param behind the global options, accepted where the command has no flag of that name
+ * @returns with `help` set nothing was checked
+ * @throws `usage` for an unknown flag, a value that does not fit, too few or too many positionals
+ */
+export function readLine(grammar: Grammar, argv: readonly string[], typed: string, behind?: FlagIndex): Line {
+  const { flags: own } = grammar;
+  const others = new Set<FlagArg>();
+  const index = behind === undefined ? own : eitherOf(own, noting(behind, others));
+  const raw = readFlags(argv, index, grammar.interspersed !== false);
+  const line: Line = { values: {}, behind: {}, help: raw.help };
+  for (const { flag, value } of raw.flags) {
+    const target = others.has(flag.arg) ? line.behind : line.values;
+    if (flag.arg.type === "string" && flag.arg.multiple === true) {
+      target[flag.key] = [...((target[flag.key] as string[] | undefined) ?? []), String(value)];
+    } else {
+      target[flag.key] = value;
+    }
+  }
+  if (!raw.help) namePositionals(grammar.positionals, raw.positionals, typed, line.values);
+  return line;
+}
+
+/** An index that writes down what it has found. */
+function noting(index: FlagIndex, found: Set<FlagArg>): FlagIndex {
+  const noted = (flag: Flag | undefined): Flag | undefined => {
+    if (flag !== undefined) found.add(flag.arg);
+    return flag;
+  };
+  return { ...index, long: (name) => noted(index.long(name)), short: (letter) => noted(index.short(letter)) };
+}
+
+/** The values that a definition's `run` takes: those of the line, and the defaults. */
+export function withDefaults<A extends Args>(args: A, values: Readonly<Record<string, unknown>>): Values<A> {
+  const all: Record<string, unknown> = {};
+  for (const key in args) all[key] = Object.hasOwn(values, key) ? values[key] : absentValue(args[key] as Arg);
+  return all as Values<A>;
+}
+
 /** A command line as its definition understands it. */
 export type Reading<A extends Args, G extends Args> = {
   args: Values<A>;
@@ -233,49 +284,26 @@ export type Reading<A extends Args, G extends Args> = {
 };
 
 /** What the reader needs of a definition. */
-export type Readable<A extends Args> = { readonly args: A; readonly interspersed?: boolean };
+export type Readable<A extends Args> = {
+  readonly args: A;
+  readonly interspersed?: boolean;
+  readonly parsed?: boolean;
+};
 
-/**
- * Read the words behind a command's name.
- *
- * @param typed the command as it was typed, for messages: "proa run"
- * @param behind the global options, accepted where the command has no flag of that name
- * @returns typed values with defaults filled in; with `help` set nothing was checked
- * @throws `usage` for an unknown flag, a value that does not fit, too few or too many positionals
- */
+/** `readLine()` by a definition, typed and with defaults filled in. */
 export function readArgs<const A extends Args, const G extends Args = Record<never, never>>(
   definition: Readable<A>,
   argv: readonly string[],
   typed = "proa",
   behind?: G,
 ): Reading<A, G> {
-  const index = indexFlags(definition.args, behind);
-  const raw = readFlags(argv, index, definition.interspersed !== false);
-  const values: Record<string, unknown> = {};
-  const behindValues: Record<string, unknown> = {};
-  const given = new Set<string>();
-  const positionals: [string, PositionalArg][] = [];
-  for (const key in definition.args) {
-    const arg = definition.args[key] as Arg;
-    values[key] = absentValue(arg);
-    if (arg.type === "positional") positionals.push([key, arg]);
-  }
-  for (const { flag, value } of raw.flags) {
-    const own = definition.args[flag.key] === flag.arg;
-    const target = own ? values : behindValues;
-    if (own) given.add(flag.key);
-    if (flag.arg.type === "string" && flag.arg.multiple === true) {
-      target[flag.key] = [...((target[flag.key] as string[] | undefined) ?? []), String(value)];
-    } else {
-      target[flag.key] = value;
-    }
-  }
-  if (!raw.help) namePositionals(positionals, raw.positionals, typed, values, given);
+  const index = behind === undefined ? undefined : indexFlags(behind);
+  const line = readLine(grammarIn(definition), argv, typed, index);
   return {
-    args: values as Values<A>,
-    given,
-    behind: behindValues as Partial<Values<G>>,
-    help: raw.help,
+    args: withDefaults(definition.args, line.values),
+    given: new Set(Object.keys(line.values)),
+    behind: line.behind as Partial<Values<G>>,
+    help: line.help,
   };
 }
 
@@ -299,12 +327,13 @@ export function positionalsOf(args: Args): [string, PositionalArg][] {
   );
 }
 
+type Positionals = Grammar["positionals"];
+
 function namePositionals(
-  wanted: [string, PositionalArg][],
+  wanted: Positionals,
   words: readonly string[],
   typed: string,
   values: Record<string, unknown>,
-  given: Set<string>,
 ): void {
   let at = 0;
   for (const [key, arg] of wanted) {
@@ -322,19 +351,13 @@ function namePositionals(
         didYouMean(wrong, choices),
       );
     }
-    given.add(key);
     values[key] = arg.rest === true ? taken : taken[0];
     at = arg.rest === true ? words.length : at + 1;
   }
   if (at < words.length) throw tooMany(wanted, words[at] ?? "", typed);
 }
 
-function tooFew(
-  wanted: [string, PositionalArg][],
-  key: string,
-  arg: PositionalArg,
-  typed: string,
-): EngineError {
+function tooFew(wanted: Positionals, key: string, arg: PositionalArg, typed: string): EngineError {
   const least = wanted.filter(([, each]) => each.required !== false).length;
   const open = wanted.some(([, each]) => each.required === false || each.rest === true);
   const name = arg.valueHint ?? key.toUpperCase();
@@ -343,7 +366,7 @@ function tooFew(
   );
 }
 
-function tooMany(wanted: [string, PositionalArg][], first: string, typed: string): EngineError {
+function tooMany(wanted: Positionals, first: string, typed: string): EngineError {
   if (wanted.length === 0) return usageError(`"${typed}" accepts no arguments: "${first}" is one`);
   const exact = wanted.every(([, arg]) => arg.required !== false);
   const most = argumentsOf(wanted.length);

@@ -1,4 +1,4 @@
-import { commands, nouns } from "./commands";
+import { allCommands, nouns } from "./commands";
 import { globalArgs } from "./globals";
 import type { AnyCommand, Arg, Args, CommandEntry, FlagArg, Noun, PositionalArg } from "./tree";
 
@@ -37,7 +37,7 @@ function spelledOut<T>(value: T, words: readonly string[]): T {
 }
 
 /** Every command that is not hidden, in the order of the table. */
-export async function loadCommands(table: readonly CommandEntry[] = commands): Promise<Loaded[]> {
+export async function loadCommands(table: readonly CommandEntry[] = allCommands()): Promise<Loaded[]> {
   const all = await Promise.all(table.map(loadCommand));
   return all.filter(({ definition }) => definition.meta.hidden !== true);
 }
@@ -53,14 +53,14 @@ export async function summaries(): Promise<Summary[]> {
       entry,
       description: definition.meta.description,
     }));
-  return commands.flatMap((entry) => {
+  return allCommands().flatMap((entry) => {
     const description = descriptions.get(entry.path);
     return description === undefined ? [] : [{ entry, description }];
   });
 }
 
 /** The nouns that have commands. */
-export function usedNouns(table: readonly CommandEntry[] = commands): Noun[] {
+export function usedNouns(table: readonly CommandEntry[] = allCommands()): Noun[] {
   return nouns.filter(({ name }) => table.some(({ path }) => path.startsWith(`${name} `)));
 }
 

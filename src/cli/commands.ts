@@ -4,7 +4,7 @@ import type { CommandEntry, Noun } from "./tree";
  * Every command: its path, its other names, and where its definition is. A module is loaded when its command runs (or when
  * help, man pages and completions walk the whole tree), and exports the definition as `command`.
  */
-export const commands: readonly CommandEntry[] = [
+const table: readonly CommandEntry[] = [
   { path: "container run", aliases: ["run"], load: () => import("./container/run") },
   { path: "container exec", aliases: ["exec"], load: () => import("./container/exec") },
   {
@@ -148,6 +148,16 @@ export const commands: readonly CommandEntry[] = [
   { path: "__complete", aliases: [], load: () => import("./system/complete") },
   { path: "__completeNoDesc", aliases: [], load: () => import("./system/complete-bare") },
 ];
+
+/** Every command. The build has the table as text, and makes an entry when it is asked for (`.dev/grammars.ts`). */
+export function allCommands(): readonly CommandEntry[] {
+  return table;
+}
+
+/** The command of this path, or with this other name. */
+export function commandNamed(name: string): CommandEntry | undefined {
+  return table.find(({ path, aliases }) => path === name || aliases.includes(name));
+}
 
 /** What the first words of the paths are about, in the order of help. */
 export const nouns: readonly Noun[] = [

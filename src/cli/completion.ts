@@ -1,11 +1,10 @@
 import type { App } from "./app";
-import { type FlagIndex, indexFlags, positionalsOf } from "./args";
+import { eitherOf, indexFlags } from "./args";
 import { loadCommand, nameBelow, shownFlags, shownName, summaries, usedNouns } from "./catalogue";
-import { commands } from "./commands";
 import { findCommand, grammarOf } from "./find";
 import { globalArgs, rootGlobals } from "./globals";
 import { providerOf } from "./providers";
-import type { Args, CommandEntry, FlagArg, Grammar, PositionalArg, ValueKind } from "./tree";
+import type { Args, CommandEntry, FlagArg, FlagIndex, Grammar, PositionalArg, ValueKind } from "./tree";
 import type { Candidate, CompletionRequest } from "./values/candidates";
 
 /**
@@ -59,19 +58,19 @@ export function wordsAfter(text: string | undefined): string[] {
 
 /** The answer as text. By hand, as all that goes over every candidate: of 1,500 a regular expression for each takes a millisecond. */
 export function printCompletion({ candidates, directive }: Completion): string {
+  let told = "";
+  for (const { description } of candidates) if (description !== undefined) told += description;
+  const isClean = !control.test(told);
   let text = "";
   for (const { value, description } of candidates) {
-    text += description === undefined ? `${value}\n` : `${value}\t${oneLine(description)}\n`;
+    if (description === undefined) text += `${value}\n`;
+    else text += `${value}\t${isClean ? description : description.replace(/[\x00-\x1f\x7f]/g, " ")}\n`;
   }
   return `${text}:${directive}\n`;
 }
 
 /** A line end would be the end of a candidate, other controls are orders to the terminal. */
 const control = /[\x00-\x1f\x7f]/;
-
-function oneLine(text: string): string {
-  return control.test(text) ? text.replace(/[\x00-\x1f\x7f]/g, " ") : text;
-}
 
 /** Leave out what does not begin with the word, once each, and say where a blank would be in the way. */
 function only(completion: Completion, word: string): Completion {
@@ -95,7 +94,8 @@ function only(completion: Completion, word: string): Completion {
 type Line = { before: readonly string[]; word: string; after: readonly string[] };
 
 async function completeWord(app: App, line: Line): Promise<Completion> {
-  const root = walk(rootGlobals, line.before, false);
+  const index = indexFlags(rootGlobals);
+  const root = walk(index, line.before, false);
   const request = {
     app,
     prefix: line.word,
@@ -106,7 +106,7 @@ async function completeWord(app: App, line: Line): Promise<Completion> {
     flags: root.flags,
   };
   if (root.pending !== undefined) return valuesOf(root.pending.value, request);
-  const attached = attachedValue(rootGlobals, line.word);
+  const attached = attachedValue(index, line.word);
   if (attached !== undefined && root.positionals.length === 0) return attachedValuesOf(attached, request);
   const { positionals } = root;
   const found = findCommand(positionals);
@@ -139,7 +139,7 @@ async function names(before: readonly string[]): Promise<Candidate[]> {
     candidates.push({ value, description: words.length > rest.length + 1 ? undefined : description });
   }
   if (noun === undefined) {
-    for (const { name, description } of usedNouns(commands)) candidates.push({ value: name, description });
+    for (const { name, description } of usedNouns()) candidates.push({ value: name, description });
   }
   return candidates;
 }
@@ -155,12 +155,12 @@ function topLevelName(name: string): string | undefined {
 async function completeArguments(
   app: App,
   entry: CommandEntry,
-  { args: own, interspersed = true }: Grammar,
+  { flags, positionals: wanted, interspersed = true }: Grammar,
   { before, word, after }: Line,
 ): Promise<Completion> {
-  const args = { ...globalArgs, ...own } as Args;
-  const state = walk(args, before, interspersed);
-  const behind = walk(args, after, interspersed);
+  const index = eitherOf(flags, indexFlags(globalArgs));
+  const state = walk(index, before, interspersed);
+  const behind = walk(index, after, interspersed);
   const request = {
     app,
     prefix: word,
@@ -173,10 +173,9 @@ async function completeArguments(
   if (state.pending !== undefined) return valuesOf(state.pending.value, request);
   if (before.includes("--")) return nothing;
   if (word.startsWith("-") && !state.ended) {
-    const attached = attachedValue(args, word);
+    const attached = attachedValue(index, word);
     return attached === undefined ? flagNames(await told(entry), word) : attachedValuesOf(attached, request);
   }
-  const wanted = positionalsOf(own);
   const [, positional] =
     wanted[state.positionals.length] ?? wanted.findLast(([, { rest }]) => rest === true) ?? [];
   if (positional === undefined) return nothing;
@@ -203,9 +202,8 @@ function without(completion: Completion, named: readonly string[]): Completion {
 type Attached = { flag: FlagArg; head: string };
 
 /** `--name=VALUE`, `-nVALUE`, `-abnVALUE`, `-n=VALUE`: the flag, and what stands before the value. */
-function attachedValue(args: Args, word: string): Attached | undefined {
+function attachedValue(index: FlagIndex, word: string): Attached | undefined {
   if (!/^-[^=]/.test(word)) return undefined;
-  const index = indexFlags(args);
   if (word.startsWith("--")) {
     const equals = word.indexOf("=");
     const flag = equals < 0 ? undefined : index.long(word.slice(2, equals))?.arg;
@@ -247,8 +245,7 @@ type Walk = {
 };
 
 /** Go over finished words as the reader would, forgiving what it would refuse. */
-function walk(args: Args, words: readonly string[], interspersed: boolean): Walk {
-  const index = indexFlags(args);
+function walk(index: FlagIndex, words: readonly string[], interspersed: boolean): Walk {
   const state: Walk = { positionals: [], pending: undefined, ended: false, flags: new Map() };
   for (const [at, word] of words.entries()) {
     if (state.pending !== undefined) {

@@ -1,6 +1,6 @@
 import { tracing } from "../error";
-import { indexFlags, type Readable, readArgs, readFlags, usageError } from "./args";
-import { commands, nouns } from "./commands";
+import { indexFlags, readFlags, readLine, usageError, withDefaults } from "./args";
+import { allCommands, nouns } from "./commands";
 import { type Found, findCommand, grammarOf, program } from "./find";
 import { type Globals, globalArgs, globalsOf, rootGlobals } from "./globals";
 import type { Io } from "./io";
@@ -52,20 +52,20 @@ async function dispatch(argv: readonly string[], io: Io, context: Context): Prom
   const { entry } = asked.found;
   const grammar = await grammarOf(entry);
   if (grammar.parsed === false) {
-    const [key = "rest"] = Object.keys(grammar.args); // its only argument: all the words
-    return call(entry, { [key]: asked.rest }, new Set(), io, before.globals, asked.typed);
+    const [key] = grammar.positionals[0] ?? ["rest"]; // its only argument: all the words
+    return call(entry, { [key]: asked.rest }, io, before.globals, asked.typed);
   }
-  const reading = readArgs(grammar as Readable<Args>, asked.rest, asked.typed, globalArgs);
-  heed(reading.behind, io, context);
-  if (reading.help) return printHelp(entry.path.split(" "), io, asked.typed);
-  const globals = { ...before.globals, ...reading.behind };
-  return call(entry, reading.args, reading.given, io, globals, asked.typed);
+  const line = readLine(grammar, asked.rest, asked.typed, indexFlags(globalArgs));
+  heed(line.behind, io, context);
+  if (line.help) return printHelp(entry.path.split(" "), io, asked.typed);
+  const globals = { ...before.globals, ...line.behind };
+  return call(entry, line.values, io, globals, asked.typed);
 }
 
+/** @param values those of the command line */
 async function call(
   entry: CommandEntry,
-  args: Record<string, unknown>,
-  given: ReadonlySet<string>,
+  values: Record<string, unknown>,
   io: Io,
   globals: Partial<GlobalValues>,
   typed: string,
@@ -73,7 +73,9 @@ async function call(
   const { createApp } = await import("./app"); // opens the way to the engine: not for help, not for a usage error
   const { command } = await entry.load();
   tracing.command = typed;
-  const complete = withDefaults(globals);
+  const complete = globalsFrom(globals);
+  const args = withDefaults(command.args, values);
+  const given = new Set(Object.keys(values));
   const app = createApp(io, complete);
   const { logLevel } = complete;
   if (logLevel === undefined) return (await command.run({ app, args, given, typed })) ?? 0;
@@ -89,7 +91,7 @@ function heed(globals: Partial<GlobalValues>, io: Io, context: Context): void {
   if (globals.color !== undefined) io.stdout.colour = io.stderr.colour = globals.color;
 }
 
-function withDefaults(globals: Partial<GlobalValues>): Globals {
+function globalsFrom(globals: Partial<GlobalValues>): Globals {
   return globalsOf({
     config: undefined,
     color: undefined,
@@ -159,7 +161,7 @@ function namesBelow(noun: string): string[] {
     const end = path.indexOf(" ", noun.length);
     names.push(path.slice(noun.length, end < 0 ? undefined : end));
   };
-  for (const { path, aliases } of commands) {
+  for (const { path, aliases } of allCommands()) {
     add(path);
     for (const alias of aliases) add(alias);
   }

@@ -1,4 +1,4 @@
-import { commands } from "./commands";
+import { commandNamed } from "./commands";
 import type { CommandEntry, Grammar } from "./tree";
 
 /** The program's name in usage lines and messages. */
@@ -8,19 +8,20 @@ export const program = "proa";
 export type Found = { entry: CommandEntry; words: number };
 
 /** Find the command that `words` begin with: the longest path or alias wins. */
-export function findCommand(
-  words: readonly string[],
-  table: readonly CommandEntry[] = commands,
-): Found | undefined {
-  for (let count = Math.min(3, words.length); count > 0; count--) {
-    const path = words.slice(0, count).join(" ");
-    for (const entry of table)
-      if (entry.path === path || entry.aliases.includes(path)) return { entry, words: count };
+export function findCommand(words: readonly string[]): Found | undefined {
+  let name = "";
+  let found: Found | undefined;
+  for (let count = 1; count <= 3 && count <= words.length; count++) {
+    name += count === 1 ? words[0] : ` ${words[count - 1]}`;
+    const entry = commandNamed(name);
+    if (entry !== undefined) found = { entry, words: count };
   }
-  return undefined;
+  return found;
 }
 
 /** How the words behind a command are read. */
 export async function grammarOf(entry: CommandEntry): Promise<Grammar> {
-  return entry.grammar === undefined ? (await entry.load()).command : entry.grammar();
+  if (entry.grammar !== undefined) return entry.grammar();
+  const { grammarIn } = await import("./args");
+  return grammarIn((await entry.load()).command);
 }

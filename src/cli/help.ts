@@ -13,7 +13,7 @@ import {
   usedNouns,
   valueUsage,
 } from "./catalogue";
-import { commands } from "./commands";
+import { allCommands } from "./commands";
 import { findCommand, program } from "./find";
 import { rootGlobals } from "./globals";
 import { grouped } from "./help-groups";
@@ -101,7 +101,9 @@ async function groupHelp(topic: readonly string[], width: number): Promise<strin
 /** With the nearest commands and subjects. */
 export function noSuchTopic(topic: readonly string[]): Error {
   const names = [
-    ...commands.flatMap(({ path, aliases }) => [path, ...aliases]).filter((name) => !name.startsWith("_")),
+    ...allCommands()
+      .flatMap(({ path, aliases }) => [path, ...aliases])
+      .filter((name) => !name.startsWith("_")),
     ...usedNouns().map(({ name }) => name),
     ...subjects.flatMap((subject) => subject.names),
   ];

@@ -218,8 +218,25 @@ export function defineCommand<const A extends Args>(definition: CommandDef<A>): 
   return define(definition as unknown as CittyCommandDef) as unknown as CommandDef<A>;
 }
 
+/** A flag and its long name. */
+export type Flag = { readonly key: string; readonly arg: FlagArg };
+
+/** The flags of a definition, found by their names. */
+export type FlagIndex = {
+  /** By a long name, the hidden ones too. */
+  long(name: string): Flag | undefined;
+  short(letter: string): Flag | undefined;
+  /** The names that are shown. */
+  names(): string[];
+};
+
 /** What reads a command line, or completes it, needs of a definition: the arguments without their texts. */
-export type Grammar = Pick<AnyCommand, "args" | "interspersed" | "parsed">;
+export type Grammar = {
+  readonly flags: FlagIndex;
+  readonly positionals: readonly (readonly [key: string, arg: PositionalArg])[];
+  readonly interspersed?: boolean | undefined;
+  readonly parsed?: boolean | undefined;
+};
 
 /** A line of the command table: where a command hangs and where its definition is. */
 export type CommandEntry = {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { loadCommands, shownFlags, shownName } from "../../src/cli/catalogue";
-import { commands, nouns } from "../../src/cli/commands";
+import { allCommands, nouns } from "../../src/cli/commands";
 import { helpFor } from "../../src/cli/help";
 import { grouped } from "../../src/cli/help-groups";
 import { testIo } from "../../src/cli/io";
@@ -79,7 +79,7 @@ describe("helpFor()", () => {
       "Global options",
       "Subjects",
     ]);
-    for (const entry of commands) {
+    for (const entry of allCommands()) {
       const name = shownName(entry);
       if (name.includes(" ") || name.startsWith("_")) continue;
       expect(text).toMatch(new RegExp(`^  ${name} `, "m"));

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { loadCommands, shownFlags, shownName } from "../../src/cli/catalogue";
-import { commands } from "../../src/cli/commands";
+import { allCommands } from "../../src/cli/commands";
 import { manPages, pageAbout } from "../../src/cli/man";
 import { inlineOf, sectionsOf } from "../../src/cli/page";
 import { textOf } from "../../src/cli/page-text";
@@ -25,7 +25,7 @@ describe("man pages", () => {
   });
 
   test("have every flag of their command", async () => {
-    for (const entry of commands) {
+    for (const entry of allCommands()) {
       const { command } = await entry.load();
       if (command.meta.hidden === true) continue;
       const text = pageOf(shownName(entry));

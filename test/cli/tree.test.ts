@@ -1,17 +1,19 @@
 import { describe, expect, test } from "bun:test";
 import { shownFlags } from "../../src/cli/catalogue";
-import { commands, nouns } from "../../src/cli/commands";
+import { allCommands, nouns } from "../../src/cli/commands";
 import { globalArgs } from "../../src/cli/globals";
 import type { AnyCommand, Args } from "../../src/cli/tree";
 import { useEngine } from "../harness";
 
 const engine = useEngine();
 const all: [string, AnyCommand][] = await Promise.all(
-  commands.map(async (entry): Promise<[string, AnyCommand]> => [entry.path, (await entry.load()).command]),
+  allCommands().map(
+    async (entry): Promise<[string, AnyCommand]> => [entry.path, (await entry.load()).command],
+  ),
 );
 
 test("no two commands share a name, and each noun is declared", () => {
-  const names = commands.flatMap(({ path, aliases }) => [path, ...aliases]);
+  const names = allCommands().flatMap(({ path, aliases }) => [path, ...aliases]);
   expect(names.filter((name, at) => names.indexOf(name) !== at)).toEqual([]);
   const first = new Set(names.filter((name) => name.includes(" ")).map((name) => name.split(" ")[0] ?? ""));
   expect([...first].filter((name) => !nouns.some((noun) => noun.name === name))).toEqual([]);
