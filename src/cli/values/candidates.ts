@@ -5,7 +5,7 @@ export type Candidate = {
   readonly value: string;
   readonly description?: string | undefined;
   /** More must follow: no blank is to be put behind it. Ends with one of `= : / , . @`. */
-  readonly isOpen?: boolean;
+  readonly isOpen?: boolean | undefined;
 };
 
 export type CompletionRequest = {
@@ -39,7 +39,10 @@ export function told(value: string, description: string | undefined): Candidate 
 
 /** The same behind what stands before them. */
 export function behind(head: string, candidates: readonly Candidate[]): Candidate[] {
-  return candidates.map((each) => ({ ...each, value: head + each.value }));
+  const all: Candidate[] = []; // of a thousand each copy by `...` costs a microsecond
+  for (const { value, description, isOpen } of candidates)
+    all.push({ value: head + value, description, isOpen });
+  return all;
 }
 
 /** The same with more to follow: `name` as `name:`. */

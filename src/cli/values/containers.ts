@@ -8,7 +8,7 @@ import { database } from "./database";
 
 export type Wanted = "any" | "running" | "active" | "paused" | "stopped";
 
-/** More rows than this are not asked for their locks one by one: what has a run directory is taken to live. */
+/** More rows than this are not asked one by one for their locks, nor whether they are paused: what has a run directory is taken to live, and to be active. */
 const LOOKS = 32;
 
 /** Names; ids as well where what was typed can only be one of those. */
@@ -24,7 +24,12 @@ export function containersOf(wanted: Wanted): Provider {
     const lives = liveness(app, chosen);
     const found: Candidate[] = [];
     for (const row of chosen) {
-      const status = statusOf(app, row, wanted, lives);
+      const status = statusOf(
+        app,
+        row,
+        wanted === "active" && chosen.length > LOOKS ? "running" : wanted,
+        lives,
+      );
       if (status === undefined) continue;
       const described = `${row.image_ref || "no image"}, ${status}`;
       if (isId)

@@ -17,19 +17,20 @@ const LIMIT = 2000;
 /** Directories are open. `head`: what stands before the names. */
 export function entryCandidates(entries: readonly Entry[], head: string, wanted: Wanted): Candidate[] {
   const isMany = entries.length > LOOKS;
-  const found: Candidate[] = [];
-  const byName = new Map(entries.map((entry) => [entry.name, entry]));
-  for (const name of [...byName.keys()].sort().slice(0, LIMIT)) {
-    const entry = byName.get(name) as Entry;
-    if (isDirectory(entry, isMany)) found.push({ value: `${head}${name}/`, isOpen: true });
-    else if (isWanted(entry, wanted, isMany)) found.push({ value: head + name });
+  const values: string[] = [];
+  for (const entry of entries) {
+    if (isDirectory(entry, isMany)) values.push(`${head}${entry.name}/`);
+    else if (isWanted(entry, wanted, isMany)) values.push(head + entry.name);
   }
+  const found: Candidate[] = [];
+  for (const value of values.sort().slice(0, LIMIT)) found.push({ value, isOpen: value.endsWith("/") });
   return found;
 }
 
-function isDirectory({ type, stat }: Entry, isMany: boolean): boolean {
-  if (type === "link") return !isMany && stat()?.isDirectory() === true;
-  return type === "directory" || (type === "unknown" && stat()?.isDirectory() === true);
+function isDirectory(entry: Entry, isMany: boolean): boolean {
+  const { type } = entry;
+  if (type === "file" || (isMany && type === "link")) return false;
+  return type === "directory" || (type !== "other" && entry.stat()?.isDirectory() === true);
 }
 
 function isWanted(entry: Entry, wanted: Wanted, isMany: boolean): boolean {
@@ -48,10 +49,11 @@ function isWanted(entry: Entry, wanted: Wanted, isMany: boolean): boolean {
   }
 }
 
-export function isProgram({ type, stat }: Entry, isMany: boolean): boolean {
+export function isProgram(entry: Entry, isMany: boolean): boolean {
+  const { type } = entry;
   if (isMany && (type === "file" || type === "link")) return true;
   if (type === "directory") return false;
-  const seen = stat();
+  const seen = entry.stat();
   return seen?.isFile() === true && (seen.mode & 0o111) !== 0;
 }
 
@@ -62,5 +64,6 @@ export function areMany(entries: readonly unknown[]): boolean {
 
 /** Files whose names begin with a dot are hidden until the dot is typed. */
 export function isShown(name: string, base: string): boolean {
-  return name.startsWith(base) && (!name.startsWith(".") || base.startsWith("."));
+  if (name.startsWith(".") && !base.startsWith(".")) return false;
+  return base === "" || name.startsWith(base);
 }

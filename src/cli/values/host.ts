@@ -1,6 +1,6 @@
 /** What this host has: files, programs, users, devices, variables. */
-import { closeSync, constants, openSync, readFileSync, type Stats, statSync } from "node:fs";
-import { entriesOf } from "../../helper";
+import { type Dirent, readdirSync, readFileSync, type Stats, statSync } from "node:fs";
+import type { EntryType } from "../../helper";
 import { type Candidate, offer, type Provider, told } from "./candidates";
 import { areMany, type Entry, entryCandidates, isProgram, isShown, type Wanted } from "./entries";
 
@@ -12,28 +12,54 @@ export function hostPaths(env: Environment, typed: string, wanted: Wanted = "all
   const directory = typed.slice(0, typed.lastIndexOf("/") + 1);
   const base = typed.slice(directory.length);
   const place = directory.startsWith("~/") ? `${env["HOME"] ?? ""}${directory.slice(1)}` : directory || ".";
-  const entries = entriesIn(place).filter(({ name }) => isShown(name, base));
-  return entryCandidates(entries, directory, wanted);
+  return entryCandidates(
+    entriesIn(place, (name) => isShown(name, base)),
+    directory,
+    wanted,
+  );
+}
+
+class HostEntry implements Entry {
+  readonly name: string;
+  readonly type: EntryType;
+  readonly #directory: string;
+
+  constructor(directory: string, dirent: Dirent) {
+    this.#directory = directory;
+    this.name = dirent.name;
+    this.type = typeOf(dirent);
+  }
+
+  stat(): Stats | null {
+    return statOf(`${this.#directory}/${this.name}`);
+  }
+}
+
+function typeOf(dirent: Dirent): EntryType {
+  if (dirent.isFile()) return "file";
+  if (dirent.isSymbolicLink()) return "link";
+  return dirent.isDirectory() ? "directory" : "unknown";
 }
 
 /** Empty where it is no directory, or closed to us. */
-function entriesIn(directory: string): Entry[] {
-  let fd: number;
+function entriesIn(directory: string, isMeant: (name: string) => boolean): Entry[] {
+  const entries: Entry[] = [];
   try {
-    fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+    for (const dirent of readdirSync(directory, { withFileTypes: true }))
+      if (isMeant(dirent.name)) entries.push(new HostEntry(directory, dirent));
   } catch {
-    return [];
+    // as good as empty
   }
-  try {
-    return entriesOf(fd).map((each) => ({ ...each, stat: () => statOf(`${directory}/${each.name}`) }));
-  } catch {
-    return [];
-  } finally {
-    closeSync(fd);
-  }
+  return entries;
 }
 
-const namesIn = (directory: string): string[] => entriesIn(directory).map(({ name }) => name);
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
 
 /** Of what a link leads to; null where nothing is there. */
 function statOf(path: string): Stats | null {
@@ -62,7 +88,7 @@ export const programs: Provider = ({ app, prefix }) => {
   if (prefix === "") return [];
   const found = new Set<string>();
   for (const directory of pathOf(app.env)) {
-    const entries = entriesIn(directory).filter(({ name }) => name.startsWith(prefix));
+    const entries = entriesIn(directory, (name) => name.startsWith(prefix));
     for (const entry of entries) if (isProgram(entry, areMany(entries))) found.add(entry.name);
   }
   return offer([...found].sort());
