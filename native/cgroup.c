@@ -127,6 +127,7 @@ void cgroup_free(struct cgroup *cgroup)
 {
 	if (!cgroup)
 		return;
+	cgroup_hasten_reap(cgroup);
 	bus_close(cgroup->bus);
 	close_fd(&cgroup->guest.fd);
 	close_fd(&cgroup->oom_fd);
@@ -206,6 +207,8 @@ void cgroup_begin(struct cgroup *cgroup, int control)
 	cgroup->failed = (struct err){ 0 };
 	if (needs_systemd(cgroup) && bus_open(cgroup->bus_path, cgroup->patience_ms, &cgroup->bus, &cgroup->failed) == 0 && control >= 0)
 		bus_heed(cgroup->bus, control, netclient_interruption);
+	if (cgroup->bus || cgroup->manager == CGROUP_V1)
+		cgroup_hasten(cgroup);
 }
 
 static int ask(struct cgroup *cgroup, pid_t pid)
@@ -556,6 +559,7 @@ int cgroup_enter(struct cgroup *cgroup, pid_t pid, json_t *resources, struct err
 		return 0;
 	strict = cgroup->required || (cgroup->had && is_limited(cgroup, resources));
 	r = cgroup->manager == CGROUP_V1 ? make_v1(cgroup, pid, strict, &facts) : make_v2(cgroup, pid, &facts);
+	cgroup_hasten_no_more(cgroup);
 	bus_close(cgroup->bus);
 	cgroup->bus = NULL;
 	cgroup->unsure = cgroup->unsure && r < 0 && !strict;
@@ -662,6 +666,7 @@ void cgroup_watch(struct cgroup *cgroup, struct relay *relay, const struct journ
 
 	if (!cgroup)
 		return;
+	cgroup_hasten_reap(cgroup);
 	cgroup->journal = journal;
 	cgroup->guest.ready = ready;
 	if (cgroup->lost)
@@ -703,6 +708,7 @@ bool cgroup_end(struct cgroup *cgroup, int userns_fd)
 
 	if (!cgroup)
 		return false;
+	cgroup_hasten_reap(cgroup);
 	if (cgroup->path && access(cgroup->path, F_OK) == 0)
 		group_kill(cgroup->path);
 	if (cgroup->paths)

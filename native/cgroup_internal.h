@@ -1,4 +1,4 @@
-/* cgroup_internal: between cgroup.c and cgroup_v1.c. */
+/* cgroup_internal: between cgroup.c and the other files of its name. */
 #ifndef PROA_CGROUP_INTERNAL_H
 #define PROA_CGROUP_INTERNAL_H
 
@@ -36,8 +36,17 @@ struct cgroup {
 	json_t *warnings;              /* or NULL */
 	uint64_t oom_kills, oom_before; /* counted up to now, and before this life */
 	int oom_fd;                    /* of version 1: held for its eventfd */
+	pid_t hastener;                /* a child while a group is asked for, or 0 */
 	const struct journal *journal;
 };
+
+/*
+ * Processes are about to be moved into a group: have the kernel make ready for it, which takes a child that moves nobody else. It ends soon, or by
+ * cgroup_hasten_no_more(), which does not wait for that; cgroup_hasten_reap() does.
+ */
+void cgroup_hasten(struct cgroup *cgroup);
+void cgroup_hasten_no_more(struct cgroup *cgroup);
+void cgroup_hasten_reap(struct cgroup *cgroup);
 
 /* A cpuset of version 1 begins with nothing: what its parent has. */
 void group_inherit_cpuset(const char *parent, const char *path);

@@ -110,6 +110,8 @@ int main(int argc, char **argv)
 
 	if (argc == 4 && strcmp(argv[1], STAGE_VERB) == 0)
 		return stage_main(argv[2], argv[3]);
+	if (argc == 2 && strcmp(argv[1], "hasten") == 0)
+		return verb_hasten();
 	open_standard_streams();
 	process_reset_signals();
 	drop_bun_variables();

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 int verb_run(json_t *request);         /* supervisor.c */
+int verb_hasten(void);                 /* cgroup_hasten.c: it has no request */
 int verb_attach(json_t *request);      /* attach.c */
 int verb_logs(json_t *request);        /* logs.c */
 int verb_exec(json_t *request);        /* exec.c */

@@ -1,6 +1,5 @@
 /** What a container that lives is at: what its supervisor keeps in state.json, beside the row that says only that it runs. */
-import { readFileSync } from "node:fs";
-import type { StateRecord } from "../helper";
+import { readAtOnce, type StateRecord } from "../helper";
 import type { ContainerRow, Context } from "../state";
 import { liveFile } from "./places";
 
@@ -15,7 +14,7 @@ export type ShownStatus = "created" | "running" | "paused" | "restarting" | "exi
  */
 export function liveState(context: Context, row: Pick<ContainerRow, "id">): LiveState | null {
   try {
-    return JSON.parse(readFileSync(liveFile(context, row.id), "utf8"));
+    return JSON.parse(readAtOnce(liveFile(context, row.id)) ?? "null");
   } catch {
     return null;
   }

@@ -1,5 +1,6 @@
 /** Which processes are a container's, told by /proc. */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync } from "node:fs";
+import { readAtOnce, readLink } from "../helper";
 
 /** `ticks`: of the CPU, 1/100 s, with those of its children that have ended. */
 export type Process = { pid: number; parent: number; namespace: string | null; ticks: number };
@@ -58,21 +59,14 @@ function allProcesses(): Map<number, Process> {
 
 /** Fields of `/proc/PID/stat` behind the name, which may hold anything: 2 parent, 12 to 15 times (proc(5), counted from state as 1). */
 function processAt(pid: number): Process | null {
-  let text: string;
-  try {
-    text = readFileSync(`/proc/${pid}/stat`, "latin1");
-  } catch {
-    return null; // it has ended
-  }
+  const text = readAtOnce(`/proc/${pid}/stat`);
+  if (text === null) return null; // it has ended
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
   return { pid, parent: Number(fields[1]), namespace: namespaceOf(pid), ticks };
 }
 
+/** Null where it has ended, or is another user's. */
 function namespaceOf(pid: number | "self"): string | null {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/mnt`);
-  } catch {
-    return null; // it has ended, or is another user's
-  }
+  return readLink(`/proc/${pid}/ns/mnt`);
 }

@@ -70,7 +70,8 @@ export async function settleAll(context: Context, rows: ContainerRow[]): Promise
   if (!rows.some((row) => row.status === "running")) return rows;
   const settled: ContainerRow[] = [];
   for (const row of rows) {
-    const now = row.status === "running" ? await settle(context, row) : row;
+    const lives = row.status !== "running" || isLocked(runDirectory(context, row.id)); // nearly all: waited for nothing
+    const now = lives ? row : await settle(context, row);
     if (now) settled.push(now);
   }
   return settled;

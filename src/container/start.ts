@@ -22,7 +22,7 @@ import {
   markStartFailed,
 } from "../state";
 import { prepareRootfs, type RootSource } from "../storage";
-import { groupFor } from "./cgroup";
+import { groupFor, hastenGroup } from "./cgroup";
 import { checkNew, type NewContainer, record, withHostname } from "./create";
 import { forgetIds, isolated, KEEP_GROUPS_ANNOTATION, pinNamespaces } from "./isolated";
 import { journalRequest, tell } from "./journal";
@@ -75,6 +75,7 @@ export async function runContainer(
   options: StartOptions,
   tellId: (id: string) => void = () => {},
 ): Promise<never> {
+  hastenGroup(context, given.spec);
   const asked = checkNew(context, given);
   await sweep(context); // a `--rm` container that has just ended may hold the name
   const id = randomId();
@@ -141,6 +142,7 @@ async function relaunch(
   source: RootSource,
   options: StartOptions,
 ): Promise<LaunchRequest> {
+  hastenGroup(context, spec);
   try {
     return await launch(context, row.id, spec, source, options, () => {
       if (markRunning(context.db(), row.id, context.now())) return row.name;

@@ -1,14 +1,14 @@
 /**
- * What containers use: counted by their control groups, and by netd. Of a container that has no group of its own the processes are counted, for which all processes of the
- * host are looked at once, however many such containers there are.
+ * What containers use: counted by their control groups, and by netd. What a group's controllers do not count is added up from its processes. Of a container that has no group of its own
+ * they are found among all processes of the host, which are looked at once, however many such containers there are.
  */
-import { closeSync, existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync } from "node:fs";
 import { join } from "node:path";
-import { HelperError } from "../helper";
+import { HelperError, readAtOnce } from "../helper";
 import { netdStatus } from "../network";
 import type { ContainerRow, Context } from "../state";
 import { openAlive } from "./alive";
-import { type GroupUsage, groupUsage } from "./group-usage";
+import { type GroupUsage, groupProcesses, groupUsage } from "./group-usage";
 import { liveState } from "./live";
 import { processesByContainer } from "./processes";
 
@@ -43,14 +43,20 @@ export async function usageOf(
   rows: readonly ContainerRow[],
 ): Promise<Map<string, Usage | null>> {
   const groups = new Map<string, { startedMs: number; usage: GroupUsage }>();
+  const members = new Map<string, number[]>(); // of groups that do not count all
   const alive = new Map<string, { pid: number; startedMs: number }>();
   const asked = trafficOf(context, rows);
   for (const row of rows) {
     if (row.status !== "running") continue;
     const live = liveState(context, row);
     const usage = live && live.pid !== 0 ? groupUsage(live) : null;
-    if (live && usage) groups.set(row.id, { startedMs: live.startedMs, usage });
-    if (usage && isWhole(usage)) continue;
+    if (live && usage) {
+      groups.set(row.id, { startedMs: live.startedMs, usage });
+      if (isWhole(usage)) continue;
+      const pids = groupProcesses(live);
+      if (pids) members.set(row.id, pids);
+      if (pids) continue;
+    }
     const found = openAlive(context, row);
     if (!found) continue;
     closeSync(found.pidfd);
@@ -61,12 +67,13 @@ export async function usageOf(
   for (const { id } of rows) {
     const group = groups.get(id);
     const processes = owners.get(id);
+    const pids = members.get(id) ?? processes?.map(({ pid }) => pid);
     const startedMs = group?.startedMs ?? alive.get(id)?.startedMs ?? 0;
     if (!group && !processes) continue;
-    const of = processes ? usageOfProcesses(processes) : null;
+    const of = pids ? usageOfProcesses(pids) : null;
     counted.set(id, {
       startedMs,
-      cpuMicroseconds: group?.usage.cpuMicroseconds ?? of?.cpuMicroseconds ?? 0,
+      cpuMicroseconds: group?.usage.cpuMicroseconds ?? cpuOf(processes ?? []),
       systemMicroseconds: group?.usage.systemMicroseconds ?? (() => 0),
       memoryBytes: group?.usage.memoryBytes ?? of?.memoryBytes() ?? 0,
       memoryLimitBytes: group?.usage.memoryLimitBytes ?? 0,
@@ -106,35 +113,30 @@ async function trafficOf(context: Context, rows: readonly ContainerRow[]): Promi
   );
 }
 
+function cpuOf(processes: readonly { ticks: number }[]): number {
+  return processes.reduce((sum, { ticks }) => sum + ticks, 0) * TICK_MICROSECONDS;
+}
+
 /** What is read for each process is read when it is asked for. */
-function usageOfProcesses(processes: readonly { pid: number; ticks: number }[]) {
+function usageOfProcesses(pids: readonly number[]) {
   return {
-    cpuMicroseconds: processes.reduce((sum, { ticks }) => sum + ticks, 0) * TICK_MICROSECONDS,
-    memoryBytes: () => processes.reduce((sum, { pid }) => sum + memoryOf(pid), 0),
-    processes: processes.length,
-    disk: () => diskOf(processes.map(({ pid }) => pid)),
+    memoryBytes: () => pids.reduce((sum, pid) => sum + memoryOf(pid), 0),
+    processes: pids.length,
+    disk: () => diskOf(pids),
   };
 }
 
 function diskOf(pids: readonly number[]): Usage["disk"] {
   const disk = { readBytes: 0, writtenBytes: 0 };
   for (const pid of pids) {
-    try {
-      const text = readFileSync(`/proc/${pid}/io`, "latin1");
-      disk.readBytes += Number(/^read_bytes: (\d+)/m.exec(text)?.[1] ?? 0);
-      disk.writtenBytes += Number(/^write_bytes: (\d+)/m.exec(text)?.[1] ?? 0);
-    } catch {
-      // it has ended
-    }
+    const text = readAtOnce(`/proc/${pid}/io`) ?? ""; // it has ended
+    disk.readBytes += Number(/^read_bytes: (\d+)/m.exec(text)?.[1] ?? 0);
+    disk.writtenBytes += Number(/^write_bytes: (\d+)/m.exec(text)?.[1] ?? 0);
   }
   return disk;
 }
 
 function memoryOf(pid: number): number {
-  try {
-    const text = readFileSync(`/proc/${pid}/smaps_rollup`, "latin1");
-    return Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024;
-  } catch {
-    return 0; // it has ended, or is a zombie
-  }
+  const text = readAtOnce(`/proc/${pid}/smaps_rollup`) ?? ""; // it has ended, or is a zombie
+  return Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024;
 }

@@ -25,7 +25,7 @@ import type {
   TreeSizeRequest,
   UnshareRequest,
 } from "./protocol";
-import { execve, keepOnExec, memfdCreate } from "./syscalls";
+import { execve, keepOnExec, memfdCreate, pipe } from "./syscalls";
 
 type Become = {
   run: RunRequest;
@@ -74,6 +74,31 @@ export function becomeHelper<V extends keyof Become>(
     execve(path, [`proa-${verb}`, verb, String(fd)], withoutBun());
   } catch (error) {
     throw new EngineError("helper", "start helper", path, error);
+  }
+}
+
+/** Open as long as that goes on. */
+let hastening: number | undefined;
+
+/**
+ * Have the kernel begin what makes a move into a control group wait (`native/cgroup_hasten.c`), while a start has other things to do: until this process ends, or is
+ * another program.
+ */
+export function hastenGroups(cacheDir: string): void {
+  const { read, write } = pipe(); // the other end is closed by execve
+  if (hastening !== undefined) closeSync(hastening);
+  hastening = write;
+  try {
+    // waited for, as the program that this one becomes does not: it leaves the work to a child at once
+    Bun.spawnSync([helperPath(cacheDir), "hasten"], {
+      argv0: "proa-hasten",
+      env: {},
+      stdio: [read, "ignore", "ignore"],
+    });
+  } catch {
+    // the start takes longer, or says itself what is wrong
+  } finally {
+    closeSync(read);
   }
 }
 

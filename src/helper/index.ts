@@ -1,5 +1,13 @@
 export { helperPath } from "./binary";
-export { becomeHelper, callHelper, type Running, runMapped, spawnRun, startHelper } from "./call";
+export {
+  becomeHelper,
+  callHelper,
+  hastenGroups,
+  type Running,
+  runMapped,
+  spawnRun,
+  startHelper,
+} from "./call";
 export { hasEntryTypes } from "./entry-types";
 export { HelperError, hintFor, isBrokenPipe } from "./facts";
 export { Files, type PackOwners, type UnpackOwners } from "./files";

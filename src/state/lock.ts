@@ -3,7 +3,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
 import { begun } from "../error";
-import { flock, LOCK_EX, LOCK_NB, LOCK_SH } from "../helper";
+import { flock, isDirectoryLocked, LOCK_EX, LOCK_NB, LOCK_SH } from "../helper";
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY;
 
@@ -29,19 +29,7 @@ export function isStillAt(path: string, fd: number): boolean {
 
 /** Does a process hold the lock of `directory`? No directory, no process. */
 export function isLocked(directory: string): boolean {
-  if (!statSync(directory, { throwIfNoEntry: false })) return false; // the usual case, and an error is dear
-  let fd: number;
-  try {
-    fd = openSync(directory, DIRECTORY);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-    throw error;
-  }
-  try {
-    return !flock(fd, LOCK_SH | LOCK_NB);
-  } finally {
-    closeSync(fd);
-  }
+  return isDirectoryLocked(directory);
 }
 
 /** Wait until nobody holds the lock of `directory`, which must be there. */

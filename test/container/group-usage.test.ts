@@ -1,9 +1,9 @@
 /** Figures of control groups, from files as the kernel writes them. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { groupUsage, sumOf } from "../../src/container/group-usage";
+import { groupProcesses, groupUsage, sumOf } from "../../src/container/group-usage";
 
 const made: string[] = [];
 afterAll(() => {
@@ -51,6 +51,7 @@ describe("groupUsage() of version 2", () => {
     expect(groupUsage({ cgroup: tree({ "cpu.stat": FILES["cpu.stat"] }) })).toMatchObject({
       cpuMicroseconds: 3_000_000,
       memoryBytes: undefined,
+      memoryLimitBytes: 0,
       processes: undefined,
       disk: undefined,
     });
@@ -68,6 +69,41 @@ describe("groupUsage() of version 2", () => {
       writtenBytes: 0,
     });
     expect(sumOf("8:0 rbytes=5 wbytes=6", "wbytes")).toBe(6);
+  });
+});
+
+describe("groupProcesses()", () => {
+  test("are those of the group and of all below it", () => {
+    const cgroup = tree({
+      "cgroup.procs": "10\n11\n",
+      "app/cgroup.procs": "",
+      "app/web/cgroup.procs": "12\n",
+      "db/cgroup.procs": "13\n14\n",
+    });
+    expect(groupProcesses({ cgroup })?.sort()).toEqual([10, 11, 12, 13, 14]);
+  });
+
+  test("of version 1 are those of the hierarchy that counts the CPU's time", () => {
+    const cpuacct = tree({ "cgroup.procs": "10\n" });
+    expect(groupProcesses({ cgroup: "/no/such", cgroups: { memory: "/no/such", cpuacct } })).toEqual([10]);
+  });
+
+  test("are none of an empty group, and unknown of none", () => {
+    expect(groupProcesses({ cgroup: tree({ "cgroup.procs": "" }) })).toEqual([]);
+    expect(groupProcesses({ cgroup: "/no/such" })).toBeNull();
+    expect(groupProcesses({ cgroup: "" })).toBeNull();
+    expect(groupProcesses({})).toBeNull();
+  });
+
+  test("are unknown where a group below does not tell them", () => {
+    const cgroup = tree({ "cgroup.procs": "10\n", "app/other": "" });
+    expect(groupProcesses({ cgroup })).toBeNull();
+  });
+
+  test("follow no link out of the group", () => {
+    const cgroup = tree({ "cgroup.procs": "10\n" });
+    symlinkSync(tree({ "cgroup.procs": "99\n" }), join(cgroup, "link"));
+    expect(groupProcesses({ cgroup })).toEqual([10]);
   });
 });
 

@@ -89,6 +89,7 @@ describe.each([...places, "", "/proc/self/limits", "/dev/null", "/", "x".repeat(
     same((module) => fields(module.statSync(place)));
     same((module) => fields(module.lstatSync(place)));
     same((module) => fields(module.statSync(place, { throwIfNoEntry: false })));
+    same((module) => module.readlinkSync(place));
   });
 
   test("is opened as by node:fs", () => {
@@ -180,6 +181,26 @@ describe("what writes", () => {
         full(module, directory);
         return act(module, directory);
       });
+  });
+
+  test("symlinkSync() and readlinkSync()", () => {
+    for (const target of ["a", "/absent/ä", "x".repeat(200), ""])
+      same((module, directory) => {
+        module.symlinkSync(target, `${directory}/link`);
+        return module.readlinkSync(`${directory}/link`);
+      });
+    same((module, directory) => module.symlinkSync("a", directory));
+    same((module, directory) => module.symlinkSync("a", `${directory}/no/link`));
+    same((module, directory) => module.readlinkSync(directory));
+  });
+
+  test("fsyncSync()", () => {
+    same((module, directory) => {
+      const fd = module.openSync(`${directory}/a`, "w");
+      module.fsyncSync(fd);
+      module.closeSync(fd);
+    });
+    same((module) => module.fsyncSync(12345));
   });
 
   test("readSync() and writeSync()", () => {

@@ -1,8 +1,26 @@
 import { expect, test } from "bun:test";
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { entriesOf, openInRoot } from "../../src/helper";
+import {
+  entriesOf,
+  flock,
+  isDirectoryLocked,
+  LOCK_EX,
+  LOCK_NB,
+  openInRoot,
+  readAtOnce,
+  readLink,
+} from "../../src/helper";
 
 test("openInRoot() resolves .. while directories are renamed elsewhere", async () => {
   const directory = mkdtempSync(join(tmpdir(), "proa-open-"));
@@ -40,6 +58,65 @@ test("entriesOf() names all of a directory and what each is, whatever the letter
     expect([types.get("sub"), types.get("link"), types.get("größe")]).toEqual(["directory", "link", "file"]);
   } finally {
     closeSync(fd);
+    rmSync(directory, { recursive: true });
+  }
+});
+
+/** How many of our descriptors are open in `directory`: nothing may be left behind. */
+function descriptorsIn(directory: string): number {
+  const links = readdirSync("/proc/self/fd").map((fd) => readLink(`/proc/self/fd/${fd}`));
+  return links.filter((link) => link?.startsWith(directory)).length;
+}
+
+test("readAtOnce() gives a text whole, whatever its length, and null of what cannot be read", () => {
+  const directory = mkdtempSync(join(tmpdir(), "proa-read-"));
+  const fd = openSync(directory, "r");
+  try {
+    // around the room that there is at first, and far beyond; then a short one again
+    for (const length of [0, 1, (16 << 10) - 1, 16 << 10, 100_000, 3]) {
+      const text = "ä".repeat(length);
+      writeFileSync(join(directory, "file"), text);
+      expect(readAtOnce(join(directory, "file"))).toBe(text);
+      expect(readAtOnce("file", fd)).toBe(text);
+    }
+    expect(readAtOnce("/proc/self/stat")).toStartWith(`${process.pid} (`);
+    expect(readAtOnce(join(directory, "absent"))).toBeNull();
+    expect(readAtOnce("absent", fd)).toBeNull();
+    expect(readAtOnce(directory)).toBeNull();
+    expect(descriptorsIn(directory)).toBe(1);
+  } finally {
+    closeSync(fd);
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("readLink() gives what a link says, and null of what is none", () => {
+  const directory = mkdtempSync(join(tmpdir(), "proa-link-"));
+  try {
+    symlinkSync("größe/nowhere", join(directory, "link"));
+    expect(readLink(join(directory, "link"))).toBe("größe/nowhere");
+    expect(readLink("/proc/self/ns/mnt")).toMatch(/^mnt:\[\d+\]$/);
+    expect(readLink(directory)).toBeNull();
+    expect(readLink(join(directory, "absent"))).toBeNull();
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("isDirectoryLocked() tells whether another open file holds the lock, and what is no directory", () => {
+  const directory = mkdtempSync(join(tmpdir(), "proa-lock-"));
+  const fd = openSync(directory, "r");
+  try {
+    expect(isDirectoryLocked(directory)).toBe(false);
+    expect(flock(fd, LOCK_EX | LOCK_NB)).toBe(true);
+    expect(isDirectoryLocked(directory)).toBe(true);
+    closeSync(fd);
+    expect(isDirectoryLocked(directory)).toBe(false);
+    expect(isDirectoryLocked(join(directory, "absent"))).toBe(false);
+    writeFileSync(join(directory, "file"), "");
+    expect(() => isDirectoryLocked(join(directory, "file"))).toThrow("ENOTDIR");
+    expect(descriptorsIn(directory)).toBe(0);
+  } finally {
     rmSync(directory, { recursive: true });
   }
 });

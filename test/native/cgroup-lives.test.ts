@@ -8,7 +8,7 @@ import { useProbe } from "./_probe";
 const SHARED = ["err.c", "util.c", "path.c"];
 const askCgroup = useProbe(
   "cgroup_probe.c",
-  [...SHARED, "cgroup_v1.c", "cgroup_limits.c", "request.c", "bus.c"],
+  [...SHARED, "cgroup_hasten.c", "cgroup_v1.c", "cgroup_limits.c", "request.c", "bus.c"],
   ["-ljansson"],
 );
 const askBus = useProbe("bus_probe.c", [...SHARED, "cgroup_group.c"], ["-ljansson"]);

@@ -1,6 +1,6 @@
 /** The container's control group, where there is none to be had: what is asked of a systemd that a test plays, and what its answers lead to. */
 import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Facts, RunRequest } from "../../src/helper/protocol";
 import { waitUntil } from "../harness/wait";
@@ -11,6 +11,7 @@ import {
   frame,
   frames,
   helperMissing,
+  helperPath,
   makeDirectory,
   rawClient,
   removeDirectories,
@@ -69,7 +70,25 @@ function isAlive(pid: number): boolean {
   }
 }
 
+function parentOf(pid: string): number {
+  try {
+    return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+  } catch {
+    return 0; // it has ended
+  }
+}
+
 const skip = helperMissing !== undefined;
+
+test.skipIf(skip)("`hasten` says nothing, and ends at once, whatever the host has", () => {
+  const { stdout, stderr, exitCode } = Bun.spawnSync([helperPath, "hasten"], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  expect([stdout.toString(), stderr.toString()]).toEqual(["", ""]);
+  expect([0, 1]).toContain(exitCode);
+});
 
 describe.skipIf(skip)(`a bus${helperMissing ? ` (${helperMissing})` : ""}`, () => {
   test("is asked for a delegated scope of the supervisor and the first process", async () => {
@@ -342,6 +361,21 @@ describe.skipIf(skip)("directories of version 1", () => {
       cgroup: directory("memory"),
       cgroups: { memory: directory("memory"), pids: directory("pids") },
     });
+    for (const controller of ["memory", "pids"]) writeFileSync(file(controller, "cgroup.procs"), "");
+    container.kill("SIGKILL");
+    await ended(container);
+  });
+
+  test("have no child of the supervisor beside the container when it runs: who had the kernel make ready is gone", async () => {
+    const { cgroup, file } = plainGroups();
+    // what is written to here is a plain file, and moves nobody
+    for (const controller of ["memory", "pids"])
+      writeFileSync(join(file(controller, "x"), "../../cgroup.procs"), "");
+    const container = await start(["sleep", "1000"], { cgroup });
+
+    const supervisor = container.supervisor;
+    const children = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && parentOf(pid) === supervisor);
+    expect(children).toEqual([String(container.state.pid)]);
     for (const controller of ["memory", "pids"]) writeFileSync(file(controller, "cgroup.procs"), "");
     container.kill("SIGKILL");
     await ended(container);

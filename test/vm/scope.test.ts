@@ -38,6 +38,15 @@ case $(cgroup web) in /sys/fs/cgroup/user.slice/user-1001.slice/user@1001.servic
     ({ stdout, stderr }) => expect({ stdout, stderr }).toEqual(nothingLeft),
   );
   vm.check(
+    "leaves nobody of those who had the kernel make ready for it, and moves nobody else",
+    `before=$(cat /proc/$$/cgroup); proa run --network none --name front tiny sleep 1000 & front=$!
+until_true sh -c '[ "$(proa inspect -f {{.State.Running}} front 2>/dev/null)" = true ]'; until_true count_is 0 '^proa-hasten'
+ps -o stat= --ppid $front | grep -c Z; ps -o stat= --ppid $(ps -o ppid= -p $(proa inspect -f '{{.State.Pid}}' front)) | grep -c Z
+[ "$(cat /proc/$$/cgroup)" = "$before" ] && echo stayed; proa rm -f -t 0 front; wait; ${NOTHING_LEFT}`,
+    ({ stdout, stderr }) =>
+      expect({ stdout, stderr }).toEqual({ stdout: "0\n0\nstayed\nfront\n", stderr: "" }),
+  );
+  vm.check(
     "is there again after start, and goes with rm -f",
     `proa start web >/dev/null; scopes | wc -l; proa rm -f -t 0 web; ${NOTHING_LEFT}`,
     ({ stdout, stderr }) => expect({ stdout, stderr }).toEqual({ stdout: "1\nweb\n", stderr: "" }),

@@ -19,10 +19,12 @@ export function memorySize(sizeBytes: number): string {
 }
 
 function scaled(size: number, base: number, units: readonly string[], digits: number): string {
+  if (size === 0) return `0${units[0]}`; // most of a list, and rounding takes its time
   let value = size;
   let unit = 0;
   // Rounding may lift 999.9 to 1000: then the next unit has it, where go-units prints "1e+03".
-  while (unit < units.length - 1 && Math.abs(Number(value.toPrecision(digits))) >= base) {
+  const isTooLarge = () => Math.abs(value) >= base || Math.abs(Number(value.toPrecision(digits))) >= base;
+  while (unit < units.length - 1 && isTooLarge()) {
     value /= base;
     unit++;
   }

@@ -85,8 +85,11 @@ export const readSync = ((...args: [number, Uint8Array, number, number, number |
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const FIRST_READ_BYTES = 16 << 10;
 
-function readAll(fd: number): Uint8Array {
-  let bytes = new Uint8Array(FIRST_READ_BYTES);
+/** Where texts are read to before they are decoded: making as much room for each of a hundred small files takes as long as reading them. */
+let room: Uint8Array | undefined;
+
+function readAll(fd: number, into: Uint8Array): Uint8Array {
+  let bytes = into;
   let length = 0;
   for (;;) {
     const n = checked(call(SYS.read, fd, ptr(bytes) + length, bytes.length - length), "read");
@@ -105,10 +108,12 @@ export const readFileSync = ((path: unknown, options?: unknown) => {
     return whole().readFileSync(path as string, options as "utf8");
   const fd = openSync(path, O_RDONLY);
   try {
-    const bytes = readAll(fd);
-    return encoding === "utf8"
-      ? decoder.decode(bytes)
-      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    if (encoding === "utf8") {
+      room ??= new Uint8Array(FIRST_READ_BYTES);
+      return decoder.decode(readAll(fd, room));
+    }
+    const bytes = readAll(fd, new Uint8Array(FIRST_READ_BYTES));
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   } finally {
     closeSync(fd);
   }
@@ -337,6 +342,27 @@ export const renameSync: typeof Fs.renameSync = (from, to) => {
   if (result < 0) throw errorOf(result, "rename", from, to);
 };
 
+export const fsyncSync: typeof Fs.fsyncSync = (fd) => {
+  checked(call(SYS.fsync, fd), "fsync");
+};
+
+export const symlinkSync: typeof Fs.symlinkSync = (target, path, type) => {
+  if (!isPath(target) || !isPath(path)) return whole().symlinkSync(target, path, type);
+  const addresses = [pathAt(target, "symlink", 0), pathAt(path, "symlink", 1)] as const;
+  const result = call(SYS.symlinkat, addresses[0], AT_FDCWD, addresses[1]);
+  if (result < 0) throw errorOf(result, "symlink", target, path);
+};
+
+const LINK_MAX_BYTES = 4096; // PATH_MAX: no link is longer
+
+export const readlinkSync = ((path: unknown, options?: unknown) => {
+  if (!isPath(path) || options !== undefined) return whole().readlinkSync(path as string, options as "utf8");
+  const bytes = new Uint8Array(LINK_MAX_BYTES);
+  const at = pathAt(path, "readlink");
+  const n = checked(call(SYS.readlinkat, AT_FDCWD, at, ptr(bytes), bytes.length), "readlink", path);
+  return decoder.decode(bytes.subarray(0, n));
+}) as typeof Fs.readlinkSync;
+
 export const chmodSync: typeof Fs.chmodSync = (path, mode) => {
   if (!isPath(path) || typeof mode !== "number") return whole().chmodSync(path, mode);
   checked(call(SYS.fchmodat, AT_FDCWD, pathAt(path, "chmod"), mode), "chmod", path);
@@ -372,8 +398,5 @@ function namesIn(fd: number, path: string): string[] {
 
 export const chownSync: typeof Fs.chownSync = (path, uid, gid) => whole().chownSync(path, uid, gid);
 export const fsync = ((fd: number, done: Fs.NoParamCallback) => whole().fsync(fd, done)) as typeof Fs.fsync;
-export const fsyncSync: typeof Fs.fsyncSync = (fd) => whole().fsyncSync(fd);
 export const watch = ((...args: Parameters<typeof Fs.watch>) => whole().watch(...args)) as typeof Fs.watch;
-export const symlinkSync: typeof Fs.symlinkSync = (target, path) => whole().symlinkSync(target, path);
-export const readlinkSync = ((path: string) => whole().readlinkSync(path)) as typeof Fs.readlinkSync;
 export const realpathSync = ((path: string) => whole().realpathSync(path)) as typeof Fs.realpathSync;
