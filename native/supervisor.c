@@ -413,8 +413,8 @@ static void __attribute__((noreturn)) supervise(json_t *request, const struct ru
 	title_set("proa-supervise", run->id); /* before anyone is told: who looks then finds it by its id */
 	orphan_watch(&it.orphan, run->lock_fd, &it.life);
 	it.life.cgroup = it.cgroup;
+	record_reserve(&it.after); /* before anyone is told that it runs: the disk may be full then */
 	begin_life(&it, run);
-	record_reserve(&it.after);
 	it.after.maps = NULL;
 	bundle_free(bundle);
 	json_decref(request);

@@ -38,6 +38,8 @@ import {
   type Driver,
   ensureLayout,
   hasBlob,
+  hintForSpace,
+  LayerWriter,
   projectIndex,
   readBlob,
   removeAbandoned,
@@ -47,6 +49,7 @@ import {
   whileKept,
   writeBlob,
 } from "../storage";
+import { turn } from "./_gate";
 import { fetchLayers, type LayerSource } from "./_layers";
 import { imageRow, layerRows } from "./_rows";
 import { embeddedImage } from "./embedded";
@@ -132,7 +135,6 @@ export async function pullImage(
     const known = lookUpImage(context, formatReference(reference)); // a short name that means another than Docker Hub's
     if (known !== null && suits(known, platform)) return known;
   }
-  await removeAbandoned(context); // what a pull that was killed has left
   const connecting: Connecting = {
     env: context.env,
     userAgent: options.userAgent ?? "proa",
@@ -145,10 +147,16 @@ export async function pullImage(
     conf,
   };
   let failure: { reference: Reference; error: unknown } | undefined;
+  let isTidy = false;
+  const tidy = async (): Promise<void> => {
+    if (isTidy) return;
+    isTidy = true;
+    await removeAbandoned(context); // what a pull that was killed has left
+  };
   for (const reference of references) {
     try {
       const image = await whileKept(context, () =>
-        pullFromAny(context, reference, platform, options, connecting),
+        pullFromAny(context, reference, platform, options, connecting, tidy),
       );
       await collectGarbage(context).catch((error: unknown) => context.warn(`clean up: ${reasonOf(error)}`));
       const name = familiarReference(reference);
@@ -183,11 +191,12 @@ async function pullFromAny(
   platform: Platform | undefined,
   options: PullOptions,
   connecting: Connecting,
+  tidy: () => Promise<void>,
 ): Promise<StoredImage> {
   const sources = pullSources(reference, connecting);
   for (const source of sources) {
     try {
-      return await pull(context, reference, source, platform, options);
+      return await pull(context, reference, source, platform, options, tidy);
     } catch (error) {
       if (!source.isMirror || options.signal?.aborted || !(isOfRegistry(error) || isSpoilt(error)))
         throw error;
@@ -213,72 +222,151 @@ function neverPulled(text: string, local: StoredImage | null, platform: Platform
   });
 }
 
+/**
+ * The order is that of time: while the registry works on an answer, what does not need it is done, and what comes next is asked for as soon as its name is known.
+ *
+ * @param tidy has no part in the pull itself, and is done meanwhile
+ */
 async function pull(
   context: Context,
   reference: Reference,
   source: Source,
   platform: Platform | undefined,
   options: PullOptions,
+  tidy: () => Promise<void>,
 ): Promise<StoredImage> {
-  const { signal } = options;
-  const onProgress = options.onProgress ?? (() => undefined);
   ensureLayout(context);
   const client = new RegistryClient(source.domain, source.options);
-  const resolved = await resolve(client, reference, source.path, platform, signal);
-  onProgress({ kind: "resolved", reference: formatReference(reference), digest: resolved.named });
+  const resolving = resolve(client, reference, source.path, platform, options.signal);
+  resolving.catch(() => undefined); // awaited below
+  await turn();
+  const { driver } = await selectDriver(context);
+  const spare = await spareWriter(context, driver, reference, options);
+  try {
+    await tidy();
+    const resolved = await resolving;
+    return await bring({ context, driver, client, reference, source, platform, options, spare }, resolved);
+  } finally {
+    await spare.drop();
+  }
+}
+
+type Spare = { take(): LayerWriter | undefined; drop(): Promise<void> };
+
+/** A helper whose namespaces are made while the registry answers; only where it is as good as certain that there will be a layer to unpack. */
+async function spareWriter(
+  context: Context,
+  driver: Driver,
+  reference: Reference,
+  { onKnown }: PullOptions,
+): Promise<Spare> {
+  const isWanted =
+    onKnown === undefined && !driver.needsParent && lookUpImage(context, formatReference(reference)) === null;
+  const start = () => LayerWriter.start(context, driver, undefined, "stream");
+  let writer = isWanted ? await start().catch(() => undefined) : undefined; // why not, the next one says
+  const take = (): LayerWriter | undefined => {
+    const taken = writer;
+    writer = undefined;
+    return taken;
+  };
+  return { take, drop: async () => take()?.abandon() };
+}
+
+type Bringing = {
+  context: Context;
+  driver: Driver;
+  client: RegistryClient;
+  reference: Reference;
+  source: Source;
+  platform: Platform | undefined;
+  options: PullOptions;
+  spare: Spare;
+};
+
+/** What the manifest names: config and layers at once, and the image's row when all are here. */
+async function bring(
+  { context, driver, client, reference, source, platform, options, spare }: Bringing,
+  resolved: Resolved,
+): Promise<StoredImage> {
+  const { onProgress = () => undefined } = options;
   const { manifest } = resolved;
+  onProgress({ kind: "resolved", reference: formatReference(reference), digest: resolved.named });
   await checkPolicy(
     context,
-    { reference, digest: resolved.digest, client, repository: source.path, signal },
+    { reference, digest: resolved.digest, client, repository: source.path, signal: options.signal },
     options,
   );
   const blobs = [manifest.config, ...manifest.layers, ...resolved.documents].map(({ digest }) => digest);
   announceContent(context, blobs, []);
-  const config = await fetchConfig(context, client, source.path, manifest.config, signal);
-  announceContent(context, [], chainIdsOf(config.config.diffIds));
-  checkConfig(context, reference, manifest, config.config, platform);
-  const { driver } = await selectDriver(context);
-  const keep = async (sizeBytes: number): Promise<void> => {
-    for (const document of resolved.documents)
-      writeBlob(context, document.bytes, { digest: document.digest });
+  const stop = new AbortController();
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
+  const knowing = (async (): Promise<FetchedConfig> => {
+    const known = await fetchConfig(context, client, source.path, manifest.config, signal);
+    announceContent(context, [], chainIdsOf(known.config.diffIds));
+    checkConfig(context, reference, manifest, known.config, platform);
+    return known;
+  })();
+  const keeping = (async (): Promise<void> => {
+    await turn(); // the requests go out
+    for (const { bytes, digest } of resolved.documents) writeBlob(context, bytes, { digest });
+  })();
+  for (const task of [knowing, keeping]) task.catch(() => undefined); // awaited below
+  const keep = async (config: FetchedConfig, sizeBytes: number): Promise<void> => {
+    await keeping;
     syncBlobNames(context);
     record(context, reference, resolved, config, blobs, sizeBytes);
     await projectIndex(context);
   };
-  const beforehand = await options.onKnown?.({
-    context,
-    driver,
-    client,
-    repository: source.path,
-    reference,
-    imageId: manifest.config.digest,
-    manifestDigest: resolved.digest,
-    layers: manifest.layers,
-    config: config.config,
-    platform,
-    signal,
-    record: async (sizeBytes) => {
-      for (const { digest, size } of manifest.layers)
-        if (!hasBlob(context, digest, size)) insertDropped(context.db(), digest, size);
-      await keep(sizeBytes);
-    },
-  });
-  const sizeBytes = await fetchLayers({
+  const known = options.onKnown === undefined ? undefined : await knowing;
+  const beforehand =
+    known &&
+    (await options.onKnown?.({
+      context,
+      driver,
+      client,
+      repository: source.path,
+      reference,
+      imageId: manifest.config.digest,
+      manifestDigest: resolved.digest,
+      layers: manifest.layers,
+      config: known.config,
+      platform,
+      signal: options.signal,
+      record: async (sizeBytes) => {
+        for (const { digest, size } of manifest.layers)
+          if (!hasBlob(context, digest, size)) insertDropped(context.db(), digest, size);
+        await keep(known, sizeBytes);
+      },
+    }));
+  const fetching = fetchLayers({
     context,
     driver,
     client: beforehand?.source ?? client,
     repository: source.path,
     layers: manifest.layers,
-    diffIds: config.config.diffIds,
+    diffIds: known?.config.diffIds ?? knowing.then(({ config }) => config.diffIds),
+    takeSpare: spare.take,
     onProgress,
     signal,
     onBlob: beforehand?.onBlob,
   });
+  const [sizeBytes, config] = await allOrStopped(stop, [fetching, knowing, keeping]);
   if (beforehand) beforehand.finish(sizeBytes);
-  else await keep(sizeBytes);
+  else await keep(config, sizeBytes);
   await shareFresh(context).catch((error: unknown) => context.warn(`share files: ${reasonOf(error)}`));
   const { platform: runs, config: run } = config.config;
   return { id: manifest.config.digest, platform: runs, config: run, name: familiarReference(reference) };
+}
+
+/** Like `Promise.all()`, but the first failure stops the others, and is thrown when all have ended. */
+async function allOrStopped<T extends readonly unknown[]>(
+  stop: AbortController,
+  tasks: { [K in keyof T]: Promise<T[K]> },
+): Promise<T> {
+  for (const task of tasks) task.catch((error: unknown) => stop.abort(error));
+  await Promise.allSettled(tasks);
+  if (stop.signal.aborted) throw stop.signal.reason;
+  return (await Promise.all(tasks)) as unknown as T;
 }
 
 /** Before anything but documents is fetched. */
@@ -429,11 +517,6 @@ function interruption(reference: Reference, reason: unknown): Error {
 function wrap(reference: Reference, error: unknown): Error {
   const isOurs = error instanceof EngineError;
   const code: ErrorCode = isOurs ? error.code : "io";
-  return new EngineError(
-    code,
-    "pull image",
-    formatReference(reference),
-    error,
-    isOurs ? { hint: error.hint } : {},
-  );
+  const more = isOurs ? { hint: error.hint } : hintForSpace(error);
+  return new EngineError(code, "pull image", formatReference(reference), error, more);
 }

@@ -89,6 +89,23 @@ describe.skipIf(missing !== null)(`a full disk${missing ? ` (${missing})` : ""}`
     await expectClean();
   });
 
+  test.skipIf(Bun.which("strace") === null)(
+    "as soon as a container runs: its end is recorded all the same",
+    async () => {
+      const slowly = ["-e", "trace=fallocate", "-e", "inject=fallocate:delay_enter=1000000"];
+      const through = ["strace", "-f", "-qq", "-o", "/dev/null", ...slowly];
+      const begun = host.start(["run", "-d", "--name", "young", name, "sleep", "1000"], { through });
+      await begun.stdout.getReader().read(); // its id
+      await fill();
+      await proa("kill", "young");
+      expect(await state("young")).toBe("exited 137");
+      await free();
+      await proa("rm", "young");
+      await begun.exited;
+      await expectClean();
+    },
+  );
+
   test("while the supervisor is killed: the end is unknown, and with room again everything works", async () => {
     await proa("run", "-d", "--name", "killed", name, "sleep", "1000");
     await fill();

@@ -139,6 +139,7 @@ describe.skipIf(missing !== null)("pull, when a system call fails:", () => {
       expect(result).toEqual({ stdout: `${name}\n`, stderr: "", exitCode: 0 });
     } else {
       expectError(result, 1);
+      if (errno === "ENOSPC") expect(result.stderr).toContain("hint: free some space");
       expect((await host.proa(["images", "-q", name])).stdout).toBe("");
     }
     expect(await host.proa(["pull", "-q", name])).toEqual({ stdout: `${name}\n`, stderr: "", exitCode: 0 });
