@@ -16,3 +16,8 @@ export class Gate {
     }
   }
 }
+
+/** What was asked for goes out, before what is done here keeps it: resolves when everything that waits for nothing but its turn has had it. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -29,6 +29,8 @@ export {
   type ImageSummary,
   isBelowAnother,
   listImages,
+  listNamedImages,
+  type NamedImage,
   namesOfImage,
 } from "./list";
 export { fetchLocal, type LoadedImage, type LoadOptions, loadImages } from "./load";

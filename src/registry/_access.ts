@@ -1,7 +1,7 @@
 import { EngineError } from "../error";
 import { type Challenge, parseChallenges, refreshTokenIn, tokenIn, tokenUrl } from "./_auth";
 import type { Pace } from "./_body";
-import { endpointOf, redacted } from "./_endpoint";
+import { endpointOf, hostOf, isLoopback, redacted } from "./_endpoint";
 import { type Answer, discardBody, type Get, Http, type HttpOptions, type Method } from "./_http";
 import { errorOfFailure, errorOfResponse, type Purpose, RegistryError, readBounded } from "./error";
 
@@ -49,6 +49,8 @@ const clientId = "proa";
 export class Access {
   readonly #http: Http;
   #endpoint: Promise<string> | undefined;
+  /** Whether it answers over TLS; asked at most once. */
+  #tls: Promise<boolean> | undefined;
   /** Tokens by scope; a promise, so that parallel requests ask once. */
   readonly #tokens = new Map<string, Promise<string>>();
   #basic: string | undefined;
@@ -64,7 +66,10 @@ export class Access {
     this.#http = new Http({ ...options, isUnverified: options.isInsecure ?? false });
   }
 
-  /** The URL of the API's root. Where plain HTTP is allowed, TLS is tried first: an insecure registry may have either. */
+  /**
+   * The URL of the API's root. An insecure registry may have TLS or not: TLS is tried first. On this machine, where most have none and a handshake that fails takes
+   * longer than a pull's other requests, it is asked in the clear first, without a name and without credentials.
+   */
   root(signal?: AbortSignal): Promise<string> {
     this.#endpoint ??= this.#findRoot(signal);
     return this.#endpoint;
@@ -74,15 +79,41 @@ export class Access {
     const usual = endpointOf(this.domain);
     const secure = usual.replace(/^http:/, "https:");
     if (!this.options.isInsecure) return this.options.isTls ? secure : usual;
+    const plain = secure.replace("https:", "http:");
+    if (this.#mayHaveBoth() && (await this.#statusOf(plain, signal)) === 200) return plain;
+    return (await this.#hasTls(secure, signal)) ? secure : plain;
+  }
+
+  #mayHaveBoth(): boolean {
+    const { isInsecure, isTls } = this.options;
+    return isInsecure === true && isTls !== true && isLoopback(hostOf(this.domain));
+  }
+
+  #hasTls(secure: string, signal: AbortSignal | undefined): Promise<boolean> {
+    this.#tls ??= this.#statusOf(secure, signal).then((status) => status !== null);
+    return this.#tls;
+  }
+
+  /** Of the root's answer; null where there is none. */
+  async #statusOf(root: string, signal: AbortSignal | undefined): Promise<number | null> {
     try {
       const purpose = { what: "reach registry", on: this.domain };
-      const answer = await this.#http.get({ purpose, url: `${secure}/`, headers: {}, signal, isOnce: true });
+      const answer = await this.#http.get({ purpose, url: `${root}/`, headers: {}, signal, isOnce: true });
       await discardBody(answer.response);
-      return secure;
+      return answer.response.status;
     } catch (error) {
       if (!(error instanceof RegistryError) || error.status !== 0) throw error;
-      return secure.replace("https:", "http:");
+      return null;
     }
+  }
+
+  /** Before anything secret goes out in the clear: whether a registry that has answered in the clear has TLS, too. From then on it is spoken to so. */
+  async #turnsToTls(root: string, signal: AbortSignal | undefined): Promise<boolean> {
+    if (!root.startsWith("http:") || !this.#mayHaveBoth()) return false;
+    const secure = root.replace("http:", "https:");
+    if (!(await this.#hasTls(secure, signal))) return false;
+    this.#endpoint = Promise.resolve(secure);
+    return true;
   }
 
   /** A request with what the registry wants to be shown; on 401 that is fetched and the request made once more. */
@@ -132,6 +163,11 @@ export class Access {
       this.#http.get({ ...request, headers: { ...request.headers, ...header } });
     const first = await withHeader(known === undefined ? basic(this.#basic) : bearer(known));
     if (first.response.status !== 401) return first;
+    if (await this.#turnsToTls(root, asked.signal)) {
+      await discardBody(first.response);
+      const at = asked.at instanceof URL ? new URL(asked.at.href.replace(/^http:/, "https:")) : asked.at;
+      return this.#authorized({ ...asked, at });
+    }
     const challenges = parseChallenges(first.response.headers.get("www-authenticate") ?? "");
     const wantsToken = challenges.find((one) => one.scheme === "bearer");
     if (wantsToken !== undefined) {

@@ -147,6 +147,30 @@ export function allImages(db: Database): ImageListRow[] {
     .all();
 }
 
+/** id, milliseconds of creation, bytes, and a name; null where it has none. */
+export type ImageNameRow = [id: string, createdMs: number, sizeBytes: number, name: string | null];
+
+/** What a table for people shows of images, a row a name, in the order of `allImages()` and `allTags()`: a quarter of what those two read. */
+export function allImageNames(db: Database): ImageNameRow[] {
+  return db
+    .query(
+      `SELECT image.id, created_ms, size_bytes, name FROM image LEFT JOIN tag ON tag.image_id = image.id
+       ORDER BY created_ms DESC, image.id, name`,
+    )
+    .values() as ImageNameRow[];
+}
+
+/** Image and repository where that has no tag of the image: it was pulled by digest, or its tag has moved. */
+export function allBareRepositories(db: Database): [imageId: string, repository: string][] {
+  return db
+    .query(
+      `SELECT image_id, repository FROM repository_digest AS own
+       WHERE NOT EXISTS (SELECT 1 FROM tag WHERE tag.image_id = own.image_id AND tag.repository = own.repository)
+       ORDER BY repository, digest`,
+    )
+    .values() as [string, string][];
+}
+
 export function countImageRows(db: Database): number {
   return db.query<{ n: number }, []>("SELECT count(*) AS n FROM image").get()?.n ?? 0;
 }

@@ -49,12 +49,12 @@ export type LayerToUnpack = { chainId: Digest; diffId: Digest; parent: Digest | 
 
 /**
  * One layer on its way to the disk. Feed it with `write()` and call `finish()`, or give it a descriptor of the whole blob. `abandon()` must
- * be called in the end; after `finish()` it does nothing.
+ * be called in the end; after `finish()` it does nothing. Which layer it is need not be known before `finish()`, where the driver unpacks each by itself.
  */
 export class LayerWriter {
   readonly #context: Context;
   readonly #driver: Driver;
-  readonly #layer: LayerToUnpack;
+  #layer: LayerToUnpack | undefined;
   readonly #temporary: Temporary;
   readonly #running: Running<LayerApplyReply>;
   #hasFailed: unknown;
@@ -62,7 +62,7 @@ export class LayerWriter {
   private constructor(
     context: Context,
     driver: Driver,
-    layer: LayerToUnpack,
+    layer: LayerToUnpack | undefined,
     temporary: Temporary,
     running: Running<LayerApplyReply>,
   ) {
@@ -80,13 +80,13 @@ export class LayerWriter {
   static async start(
     context: Context,
     driver: Driver,
-    layer: LayerToUnpack,
+    layer: LayerToUnpack | undefined,
     source: "stream" | number,
   ): Promise<LayerWriter> {
     const temporary = makeTemporary(ensureLayersDirectory(context, layerKind(context, driver)));
     try {
       makeMappedDirectory(context, temporary.path, 0o755);
-      if (driver.needsParent && layer.parent !== undefined) {
+      if (driver.needsParent && layer?.parent !== undefined) {
         const from = layerPath(context, layerKind(context, driver), layer.parent);
         const { mappings } = context.host();
         await callHelper(context.paths.cache, "copy-tree", { from, to: temporary.path, mappings });
@@ -97,7 +97,7 @@ export class LayerWriter {
         compression: "auto" as const,
         target: temporary.path,
         whiteouts: driver.whiteouts,
-        diffId: layer.diffId,
+        diffId: layer?.diffId ?? "",
         mappings,
         squashOwners: kind === "single",
       };
@@ -111,6 +111,11 @@ export class LayerWriter {
     }
   }
 
+  /** Which layer it is: for what errors say, from here on. */
+  identify(layer: LayerToUnpack): void {
+    this.#layer ??= layer;
+  }
+
   /** Hand over a piece of the blob. Returns a promise when the helper is behind: wait for it before the next piece. */
   write(chunk: Uint8Array): Promise<void> | undefined {
     if (this.#hasFailed !== undefined) throw wrap(this.#layer, this.#hasFailed);
@@ -122,8 +127,13 @@ export class LayerWriter {
     }
   }
 
-  /** The blob is complete. Makes the layer visible. Returns the bytes of its uncompressed tar. */
-  async finish(): Promise<number> {
+  /**
+   * The blob is complete. Makes the layer visible. Returns the bytes of its uncompressed tar.
+   *
+   * @param known which layer it is, where that was not known at the start
+   */
+  async finish(known?: Promise<LayerToUnpack>): Promise<number> {
+    known?.catch(() => undefined); // where the helper has failed nobody waits for it
     try {
       await this.#running.stdin?.end();
     } catch (error) {
@@ -132,11 +142,14 @@ export class LayerWriter {
     const reply = await this.#running.reply.catch((error: unknown) => {
       throw wrap(this.#layer, error);
     });
-    if (reply.diffId !== this.#layer.diffId) {
-      const why = `unpacked to ${reply.diffId}, but the image's config says ${this.#layer.diffId}`;
-      throw new EngineError("digest-mismatch", "unpack layer", this.#layer.chainId, why);
+    const layer = this.#layer ?? (await known);
+    if (layer === undefined) throw new RangeError("a layer of which nobody says which it is");
+    this.#layer = layer;
+    if (reply.diffId !== layer.diffId) {
+      const why = `unpacked to ${reply.diffId}, but the image's config says ${layer.diffId}`;
+      throw new EngineError("digest-mismatch", "unpack layer", layer.chainId, why);
     }
-    await this.#publish(reply.sizeBytes);
+    await this.#publish(layer.chainId, reply.sizeBytes);
     this.#temporary.release();
     return reply.sizeBytes;
   }
@@ -148,9 +161,8 @@ export class LayerWriter {
     await discard(this.#context, this.#temporary);
   }
 
-  async #publish(sizeBytes: number): Promise<void> {
+  async #publish(chainId: Digest, sizeBytes: number): Promise<void> {
     const { noteUnsynced } = await import("./unsynced");
-    const { chainId } = this.#layer;
     const kind = layerKind(this.#context, this.#driver);
     const path = layerPath(this.#context, kind, chainId);
     try {
@@ -247,10 +259,10 @@ async function removeTree(context: Context, path: string): Promise<void> {
   await callHelper(context.paths.cache, "remove-tree", { paths: [path], mappings });
 }
 
-function wrap(layer: LayerToUnpack, error: unknown): Error {
+function wrap(layer: LayerToUnpack | undefined, error: unknown): Error {
   if (error instanceof EngineError && error.what === "unpack layer") return error;
   const code = error instanceof HelperError ? error.facts.errno : (error as NodeJS.ErrnoException).code;
   const more = error instanceof EngineError ? { hint: error.hint } : hintForSpace(error);
   const isSpace = code === "ENOSPC" || code === "EDQUOT";
-  return new EngineError(isSpace ? "io" : "helper", "unpack layer", layer.diffId, error, more);
+  return new EngineError(isSpace ? "io" : "helper", "unpack layer", layer?.diffId ?? "", error, more);
 }

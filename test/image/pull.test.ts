@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../../src/error";
 import {
@@ -92,6 +92,34 @@ describe("pullImage()", () => {
       `${registry.host}/app@${registry.manifests.get("app:v1") && digestOfTop(registry, "app:v1")}`,
     ]);
     expect(lookUpImage(place.context, pulled.id)?.id).toBe(pulled.id);
+    place.verify();
+  });
+
+  test("asks for the layers without waiting for the config", async () => {
+    await using registry = await FakeRegistry.start();
+    await using place = makePlace();
+    const built = await image();
+    const name = registry.addImage("app", "v1", built);
+    const [config, ...blobs] = built.blobs.map(({ digest }) => digest);
+    registry.fault = ({ path }) => {
+      const isAsked = (digest: string) => registry.requests.some((request) => request.path.endsWith(digest));
+      return path.endsWith(String(config)) && !blobs.every(isAsked) ? { status: 503 } : undefined;
+    };
+    await pullImage(place.context, name, { retry: { attempts: 12, firstDelayMs: 1 } });
+    expect(await read(place.context, name, "etc/two")).toBe("two");
+    place.verify();
+  });
+
+  test("fetches a blob that is gone, and leaves its layer as it is", async () => {
+    await using registry = await FakeRegistry.start();
+    await using place = makePlace();
+    const built = await image();
+    const name = registry.addImage("app", "v1", built);
+    await pull(place.context, name);
+    const digest = built.blobs[1]?.digest.replace("sha256:", "") ?? "";
+    rmSync(join(place.context.paths.images, "blobs/sha256", digest));
+    await pull(place.context, name);
+    expect(await read(place.context, name, "etc/two")).toBe("two");
     place.verify();
   });
 
@@ -320,6 +348,18 @@ describe("what goes wrong", () => {
       registry.addManifest("app", "v1", manifest, built.top.mediaType);
     });
     expect(error.message).toContain("2 diff ids, but the manifest has 1 layers");
+  });
+
+  test("a config that does not come, while a layer is on its way: nobody waits for that", async () => {
+    const error = await spoilt((registry, built) => {
+      const [config, , layer] = built.blobs.map(({ digest }) => digest);
+      registry.fault = (request) => {
+        if (request.path.endsWith(String(config))) return { status: 404 };
+        if (!request.path.endsWith(String(layer))) return undefined;
+        return { ...registry.answer(request), cutAfter: 70_000, isHeld: true };
+      };
+    });
+    expect(error.message).toMatch(/fetch blob: .*404|fetch blob: .*not found/i);
   });
 
   test("an index in an index", async () => {

@@ -157,3 +157,113 @@ describe.skipIf(openssl === null)("over TLS, through a proxy (needs openssl)", (
     expect(fetched).rejects.toThrow("read certificates: /no/such/file: no such file or directory");
   });
 });
+
+type Spoken = { host: string; plain: string[]; handshakes: number };
+
+/** Speaks what it is told to, to whoever begins: TLS as the registry above, or in the clear what ANSWER has for a request; null hangs up. */
+async function speaking(
+  hasTls: boolean,
+  answer: (request: string) => string | null,
+  act: (spoken: Spoken) => Promise<void>,
+): Promise<void> {
+  const spoken: Spoken = { host: "", plain: [], handshakes: 0 };
+  const server = createServer((socket) => {
+    socket.on("error", () => socket.destroy());
+    socket.once("data", (data) => {
+      if (data[0] !== 0x16) {
+        spoken.plain.push(data.toString("latin1"));
+        const text = answer(data.toString("latin1"));
+        if (text === null) socket.destroy();
+        else socket.end(text);
+        return;
+      }
+      spoken.handshakes++;
+      if (!hasTls) return void socket.destroy();
+      const upstream = connect(registry?.port ?? 0, "127.0.0.1", () => {
+        upstream.write(data);
+        socket.pipe(upstream).pipe(socket);
+      });
+      upstream.on("error", () => socket.destroy());
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  spoken.host = `127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+  try {
+    await act(spoken);
+  } finally {
+    server.close();
+  }
+}
+
+const answered = (status: string, body: string, header = "") =>
+  `HTTP/1.1 ${status}\r\ncontent-type: ${mediaTypes.ociManifest}\r\ncontent-length: ${body.length}\r\n${header}connection: close\r\n\r\n${body}`;
+
+describe.skipIf(openssl === null)("an insecure registry on this machine (needs openssl)", () => {
+  const fetchFrom = async (host: string, isTls = false) => {
+    const credentials = async () => ({ username: "me", password: "a secret" });
+    const options = { env: {}, userAgent: "proa/test", retry, isInsecure: true, isTls, credentials };
+    return (await new RegistryClient(host, options).fetchManifest("app", "v1")).bytes;
+  };
+  const wantsLogin = (request: string) =>
+    /^authorization: basic/im.test(request)
+      ? answered("200 OK", "{}")
+      : answered("401 Unauthorized", "", 'www-authenticate: Basic realm="r"\r\n');
+
+  test("that has no TLS is never asked for it", async () => {
+    await speaking(
+      false,
+      () => answered("200 OK", "{}"),
+      async (spoken) => {
+        expect(await fetchFrom(spoken.host)).toHaveLength(2);
+        expect(spoken).toMatchObject({ handshakes: 0, plain: [expect.anything(), expect.anything()] });
+      },
+    );
+  });
+
+  test.each([
+    ["hangs up on whoever speaks in the clear", () => null],
+    ["says so", () => answered("400 Bad Request", "Client sent an HTTP request to an HTTPS server.\n")],
+  ])("that has TLS and %s hears its name in the clear, and nothing else", async (_how, answer) => {
+    await speaking(true, answer, async (spoken) => {
+      expect(await fetchFrom(spoken.host)).toHaveLength(2);
+      expect(spoken.plain).toHaveLength(1);
+      expect(spoken.plain[0]).toStartWith("GET /v2/ HTTP/1.1\r\n");
+      expect(spoken.plain[0]).not.toMatch(/authorization/i);
+      expect(spoken.handshakes).toBeGreaterThan(0);
+    });
+  });
+
+  test.each([
+    ["at once", wantsLogin],
+    [
+      "for images",
+      (request: string) => (request.startsWith("GET /v2/ ") ? answered("200 OK", "{}") : wantsLogin(request)),
+    ],
+  ])("that speaks both and wants a log-in %s gets it over TLS", async (_when, answer) => {
+    await speaking(true, answer, async (spoken) => {
+      expect(await fetchFrom(spoken.host)).toHaveLength(2);
+      expect(spoken.handshakes).toBeGreaterThan(0);
+      for (const request of spoken.plain) expect(request).not.toMatch(/authorization/i);
+    });
+  });
+
+  test("that has no TLS and wants a log-in gets it in the clear, when TLS has failed", async () => {
+    await speaking(false, wantsLogin, async (spoken) => {
+      expect(await fetchFrom(spoken.host)).toHaveLength(2);
+      expect(spoken.handshakes).toBe(1);
+      expect(spoken.plain.at(-1)).toMatch(/authorization: basic/i);
+    });
+  });
+
+  test("with certificates of its own is never spoken to in the clear", async () => {
+    await speaking(
+      true,
+      () => null,
+      async (spoken) => {
+        expect(await fetchFrom(spoken.host, true)).toHaveLength(2);
+        expect(spoken.plain).toEqual([]);
+      },
+    );
+  });
+});
