@@ -4,7 +4,7 @@ import { type ImageSummary, isBelowAnother } from "../../image";
 import type { Context } from "../../state";
 import { timeOf } from "../_moment";
 import { hasLabel, isTrue } from "../output/filter";
-import type { Line } from "./_ls-lines";
+import type { Brief, Line } from "./_ls-lines";
 
 export const FILTERS = [
   "after",
@@ -59,9 +59,15 @@ function hasContainers(line: Line, value: string): boolean {
   return line.containers > 0 === isTrue("containers", value);
 }
 
+let last: { pattern: string; glob: Bun.Glob } | undefined; // a list asks for the same again and again
+
 /** A name, a name with its tag, or a pattern in which * does not match a slash; docker.io and library may be written out. */
-export function matchesName({ repository, tag }: Line, pattern: string): boolean {
-  const glob = new Bun.Glob(pattern);
+export function matchesName(
+  { repository, tag }: Pick<Brief, "repository" | "tag">,
+  pattern: string,
+): boolean {
+  if (last?.pattern !== pattern) last = { pattern, glob: new Bun.Glob(pattern) };
+  const { glob } = last;
   const matches = (name: string): boolean =>
     name === pattern || `${name}:${tag}` === pattern || glob.match(name) || glob.match(`${name}:${tag}`);
   return matches(repository) || matches(fullName(repository));

@@ -1,11 +1,21 @@
-import { listImages, namesOfImage } from "../../image";
+import { listImages, listNamedImages, namesOfImage } from "../../image";
+import type { Context } from "../../state";
 import { filterFlag, rowFlags } from "../_flags";
 import { usageError } from "../args";
 import { parseFilters, passesFilters } from "../output/filter";
-import { formatRows } from "../output/format";
+import { formatRows, type RowsOptions } from "../output/format";
 import { defineCommand } from "../tree";
 import { FILTERS, matchesName, testsFor } from "./_ls-filters";
-import { fieldsOf, type Line, linesOf, sorted, sortKeys } from "./_ls-lines";
+import {
+  type Brief,
+  briefFields,
+  briefLines,
+  fieldsOf,
+  type Line,
+  linesOf,
+  sorted,
+  sortKeys,
+} from "./_ls-lines";
 
 export const command = defineCommand({
   meta: {
@@ -44,53 +54,69 @@ export const command = defineCommand({
   async run({ app, args }) {
     const { context, io } = app;
     const filters = parseFilters(args.filter, FILTERS);
-    const images = listImages(context);
-    const lines = images.flatMap(linesOf);
-    const wanted = (line: Line) =>
-      (args.name === undefined || matchesName(line, args.name)) &&
-      passesFilters(filters, testsFor(context, line, images));
-    let kept = filters.size > 0 || args.name !== undefined ? lines.filter(wanted) : lines;
-    if (kept.length === 0 && args.name !== undefined && lines.length > 0 && !/[*?[]/.test(args.name)) {
-      const isTagged = args.name.includes(":");
-      const names = (await import("./_short-names")).namesBehind(context, args.name);
-      const behind = names.map((name) => (isTagged ? name : name.replace(/:latest$/, "")));
-      const isBehind = (line: Line) => behind.some((name) => matchesName(line, name));
-      kept = lines.filter(
-        (line) => isBehind(line) && passesFilters(filters, testsFor(context, line, images)),
-      );
+    const rows = async <T extends Brief>(lines: T[], more: Pick<RowsOptions<T>, "fields" | "columns">) => {
+      const text = await formatRows(args.quiet ? onceEach(lines) : lines, {
+        ...more,
+        quietField: "ID",
+        quiet: args.quiet,
+        noTrunc: args["no-trunc"],
+        noHeading: args.noheading,
+        on: io.stdout,
+        format: args.format,
+      });
+      io.stdout.write(text);
+    };
+    if (filters.size === 0 && args.format === undefined && !args.digests && !args.history && !args.tree) {
+      const lines = await chosen(context, briefLines(listNamedImages(context)), args);
+      return rows(lines, { fields: briefFields(context.now()), columns: briefColumns });
     }
-    const rows = args.sort === undefined ? kept : sorted(kept, args.sort);
+    const images = listImages(context);
+    const isWanted = (line: Line) =>
+      filters.size === 0 || passesFilters(filters, testsFor(context, line, images));
+    const lines = await chosen(context, images.flatMap(linesOf), args, isWanted);
     if (args.tree) {
       if (args.quiet || args.format !== undefined || args.digests)
         throw usageError("--tree cannot be used with --quiet, --format or --digests");
       const { treeOf } = await import("./_ls-tree");
-      const text = treeOf(context, onceEach(rows), args["no-trunc"]);
+      const text = treeOf(context, onceEach(lines), args["no-trunc"]);
       const width = args["no-trunc"] ? undefined : io.stdout.columns;
       io.stdout.write(width === undefined ? text : (await import("../output/narrow")).cutLines(text, width));
       return;
     }
-    const text = await formatRows(args.quiet ? onceEach(rows) : rows, {
+    const [repository, tag, ...others] = briefColumns;
+    await rows(lines, {
       fields: fieldsOf({ nowMs: context.now(), history: (id) => namesOfImage(context, id) }),
       columns: [
-        "Repository",
-        "Tag",
+        repository,
+        tag,
         ...(args.digests ? ["Digest"] : []),
-        "ID",
-        "CreatedSince",
-        "Size",
+        ...others,
         ...(args.history ? ["History"] : []),
       ],
-      quietField: "ID",
-      quiet: args.quiet,
-      noTrunc: args["no-trunc"],
-      noHeading: args.noheading,
-      on: io.stdout,
-      format: args.format,
     });
-    io.stdout.write(text);
   },
 });
 
-function onceEach(lines: Line[]): Line[] {
+const briefColumns = ["Repository", "Tag", "ID", "CreatedSince", "Size"] as const;
+
+/** The lines that are asked for, in the order that is asked for. */
+async function chosen<T extends Brief>(
+  context: Context,
+  lines: T[],
+  { name, sort }: { name?: string | undefined; sort?: (typeof sortKeys)[number] | undefined },
+  isWanted?: (line: T) => boolean,
+): Promise<T[]> {
+  const passing = isWanted === undefined ? lines : lines.filter(isWanted);
+  let kept = name === undefined ? passing : passing.filter((line) => matchesName(line, name));
+  if (kept.length === 0 && name !== undefined && lines.length > 0 && !/[*?[]/.test(name)) {
+    const isTagged = name.includes(":");
+    const names = (await import("./_short-names")).namesBehind(context, name);
+    const behind = names.map((each) => (isTagged ? each : each.replace(/:latest$/, "")));
+    kept = passing.filter((line) => behind.some((each) => matchesName(line, each)));
+  }
+  return sort === undefined ? kept : sorted(kept, sort);
+}
+
+function onceEach<T extends Brief>(lines: T[]): T[] {
   return [...new Map(lines.map((line) => [line.id, line])).values()];
 }

@@ -82,6 +82,30 @@ test("prints docker's table", async () => {
   expect(lines).toHaveLength(3);
 });
 
+test("the usual table, which is read apart, has the lines that formats have", async () => {
+  const twice = await dated({ a: "bare" }, "2021-06-01T00:00:00Z", { Labels: { is: "bare" } });
+  registry.addImage("bare", "v1", twice);
+  registry.addImage("bare-too", "v1", twice);
+  await engine.ok(["pull", "-q", at(`bare@${twice.top.digest}`)]);
+  const format = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+  const same = async (...args: string[]) => {
+    const [, ...lines] = (await engine.ok(["images", ...args])).split("\n");
+    const rows = (await engine.ok(["images", "--format", format, ...args])).split("\n").filter(Boolean);
+    expect(lines.map((line) => line.split(/ {2,}/))).toEqual(rows.map((row) => row.split("\t")));
+    return lines;
+  };
+  expect((await same()).filter((line) => line.includes("<none>"))).toHaveLength(2); // the one that the name has left, too
+  await engine.ok(["pull", "-q", at(`bare-too@${twice.top.digest}`)]); // a second repository of one image
+  await engine.ok(["tag", of("old").id, "docker.io/library/mine:1"]);
+  expect(await same()).toHaveLength(8);
+  expect(await same("mine")).toHaveLength(1);
+  expect(await same(at("bare*"))).toHaveLength(2);
+  await engine.ok(["tag", twice.blobs[0]?.digest ?? "", at("bare:v2")]); // now that repository has a tag of it
+  expect((await same("--sort", "repository")).filter((line) => line.includes("bare"))).toHaveLength(2);
+  expect(await same("--no-trunc")).toHaveLength(8);
+  await engine.ok(["rmi", "-f", "mine:1", twice.blobs[0]?.digest ?? ""]);
+});
+
 test("prints titles alone where nothing matches", async () => {
   expect(await engine.ok(["images", "nothing/like/this"])).toMatch(
     /^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE$/,
