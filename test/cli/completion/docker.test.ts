@@ -47,6 +47,10 @@ describe.skipIf(missing !== null)(`docker [${missing ?? "ready"}]`, () => {
           "hostname",
           "@",
         ]);
+        const behind = { keys: "\x02".repeat(" web id".length), behind: "" };
+        expect((await session.words("docker exec -u nob web id", behind)).join(" ")).toBe(
+          "docker exec -u nobody web id",
+        );
         expect(await session.words("proa stop we")).toEqual(["proa", "stop", "web", "@"]);
         session.terminal.write("docker exec web echo al''ive\r");
         await session.terminal.waitFor("alive\r\n");

@@ -168,16 +168,47 @@ for (const setup of setups) {
       ]);
     });
 
+    test("completes a template's field between braces without quotes", async () => {
+      if (setup === "fish") {
+        // who opens them closes them: a brace that fish adds is quoted, and then they are no word
+        const screen = await session.list("proa ps --format {{.N", ["{{.Names", "{{.Networks"]);
+        expect(screen).not.toContain("}");
+        return;
+      }
+      for (const format of ["--format ", "--format="]) {
+        const words = `proa ps ${format}{{.Networks}} @`.split(" ");
+        expect(await session.words(`proa ps ${format}{{.Net`)).toEqual(words);
+      }
+      const words = ["proa", "ps", "--format", "table {{.Networks}}", "@"];
+      expect(await session.words("proa ps --format table\\ {{.Net")).toEqual(words);
+      expect(await session.words("proa inspect -f {{.HostConf", { behind: "x}}" })).toEqual([
+        "proa",
+        "inspect",
+        "-f",
+        "{{.HostConfig.x}}",
+      ]);
+    });
+
     test("completes in the middle of a line, knowing what is behind", async () => {
       const back = (text: string) => "\x02".repeat(text.length);
       const rest = " web date";
-      // fish shows a completion nothing of what is behind the cursor
-      const typed = setup === "fish" ? "proa exec we" : "proa exec -u nob";
-      const words = setup === "fish" ? ["proa", "exec", "web"] : ["proa", "exec", "-u", "nobody"];
-      expect(await session.words(`${typed}${rest}`, { keys: back(rest), behind: "" })).toEqual([
-        ...words,
+      expect(await session.words(`proa exec -u nob${rest}`, { keys: back(rest), behind: "" })).toEqual([
+        "proa",
+        "exec",
+        "-u",
+        "nobody",
         "web",
         "date",
+      ]);
+      const quoted = ` "web" 'a b' \\$x`;
+      expect(await session.words(`proa exec -u nob${quoted}`, { keys: back(quoted), behind: "" })).toEqual([
+        "proa",
+        "exec",
+        "-u",
+        "nobody",
+        "web",
+        "a b",
+        "$x",
       ]);
       expect(await session.words("proa rm we nap", { keys: back(" nap"), behind: "" })).toEqual([
         "proa",
