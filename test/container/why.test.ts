@@ -145,6 +145,12 @@ describe("namesInOutput()", () => {
     expect(namesInOutput(["GET /: 404: page not found here", "ready"])).toEqual([]);
     expect(filesInOutput(["sh: 0: cannot open /opt/x: Permission denied"])).toEqual(["/opt/x"]);
     expect(filesInOutput(["sh: can't open 'run.sh': Permission denied"])).toEqual(["run.sh"]);
+    expect(filesInOutput(["sh: 0: cannot open run.sh: No such file"])).toEqual(["run.sh"]);
+    const python = "python3: can't open file '/opt/x.py': [Errno 2] No such file or directory";
+    expect(filesInOutput([python])).toEqual(["/opt/x.py"]);
+    const loader =
+      "/x: error while loading shared libraries: libq.so.6: cannot open shared object file: No such file or directory";
+    expect(filesInOutput([loader, "xterm: cannot open display: :0"])).toEqual([]);
   });
 });
 

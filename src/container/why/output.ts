@@ -2,7 +2,9 @@
 
 /** Files that an interpreter could not open: its script. */
 export function filesInOutput(lines: readonly string[]): string[] {
-  const pattern = /can(?:'|no)t open (?:file )?[‘'"]?([^\s'’":]+)/i;
+  // with the reason behind it: a loader "cannot open shared object file: …", a program its display
+  const pattern =
+    /can(?:'|no)t open (?:file |perl script )?[‘'"]?([^\s'’":]+)['’"]?: .*(?:no such file|not found|permission denied|is a directory)/i;
   return [...new Set(lines.flatMap((line) => pattern.exec(line.trim())?.[1] ?? []))];
 }
 

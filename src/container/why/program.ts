@@ -198,7 +198,9 @@ function lost(
       return claimOf(
         `${of} ${named} is not there`,
         [seen(`${way.in} has no ${wanted}${link}`, IN)],
-        near.length > 0 ? `did you mean ${near.join(" or ")}?` : `put ${way.path} into the image`,
+        near.length > 0
+          ? `did you mean ${near.join(" or ")}?`
+          : `put ${link === "" ? named : way.path} into the image`, // the first directory that lacks alone is of no use
       );
     }
     case "denied":

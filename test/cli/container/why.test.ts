@@ -294,6 +294,7 @@ describe.skipIf(missing !== null)("proa why", () => {
         "#!/usr/bin/python3 -u (in the container: /opt/python, line 1)",
         "/ has no usr (in the container)",
       ]);
+      expect(first(found).Mend).toBe("put /usr/bin/python3 into the image");
     });
 
     test("what env is to look for is not there", async () => {
@@ -332,7 +333,7 @@ describe.skipIf(missing !== null)("proa why", () => {
     test("a library of it is not in the image", async () => {
       const found = await after(["/opt/dynamic"], [], broken);
       expect(found.Summary).toStartWith("web has ended with exit status 127");
-      expect(first(found).Claim).toBe("a library is missing: libc.so.6");
+      expect(found.Claims.map(({ Claim }) => Claim)).toEqual(["a library is missing: libc.so.6"]);
       expect(seen(found)[0]).toBe("needs libc.so.6 (in the container: /opt/dynamic)");
       expect(found.Log.join("\n")).toContain("error while loading shared libraries: libc.so.6");
     });
