@@ -20,10 +20,7 @@ const fields = ({ nowMs, human }: More): Record<string, Field<HistoryLine>> => {
       value: ({ id }, { noTrunc }) => (noTrunc ? id : id.replace("sha256:", "").slice(0, 12)),
     },
     CreatedSince: { header: human ? "CREATED" : "CREATED AT", value: human ? ago : date },
-    CreatedAt: {
-      header: "CREATED AT",
-      value: (line) => (line.createdMs === 0 ? "N/A" : human ? localTime(line.createdMs) : date(line)),
-    },
+    CreatedAt: { header: "CREATED AT", value: date },
     CreatedBy: {
       header: "CREATED BY",
       value: ({ createdBy }, { noTrunc }) => (noTrunc ? createdBy : shorten(createdBy)),
@@ -83,9 +80,10 @@ export const command = defineCommand({
   },
 });
 
-/** As docker writes a date for programs: without a fraction of a second. */
+/** As docker writes the date of a layer: in the user's zone, without a fraction of a second. */
 function rfc3339(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
+  const [day, time, zone = ""] = localTime(ms).split(" ");
+  return `${day}T${time}${/^[+-]0000$/.test(zone) ? "Z" : zone.replace(/\d\d$/, ":$&")}`;
 }
 
 function shorten(text: string): string {

@@ -103,14 +103,15 @@ test("--tree shows each image with its platform", async () => {
 });
 
 test("history --human=false prints dates and bytes", async () => {
-  const rows = await engine.ok([
-    "history",
-    "--human=false",
-    "--format",
-    "{{.CreatedSince}} {{.Size}}",
-    base.name,
-  ]);
+  const numbers = ["history", "--human=false", "--format", "{{.CreatedSince}} {{.Size}}", base.name];
+  const rows = await engine.ok(numbers, { env: { TZ: "UTC" } });
   expect(rows.split("\n")[0]).toMatch(/^2024-01-02T03:04:05Z \d{5,}$/);
+  const dates = async (TZ: string, ...options: string[]) =>
+    (
+      await engine.ok(["history", ...options, "--format", "{{.CreatedAt}}", base.name], { env: { TZ } })
+    ).split("\n");
+  expect((await dates("Asia/Tokyo"))[0]).toBe("2024-01-02T12:04:05+09:00");
+  expect((await dates("America/St_Johns", "--human=false"))[0]).toBe("2024-01-01T23:34:05-03:30");
   const table = await engine.ok(["history", "--human=false", base.name]);
   expect(table).toMatch(/^IMAGE +CREATED AT +CREATED BY +SIZE +COMMENT\n/);
   expect(await engine.ok(["history", "--format", "{{.Tags}}", base.name])).toStartWith(`[${base.name}]`);
