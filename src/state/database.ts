@@ -95,7 +95,8 @@ function wrap(path: string, error: unknown): Error {
   if (error instanceof EngineError) return error;
   const more = isDamaged(error)
     ? {
-        hint: `move it away (mv ${path} ${path}.damaged) to start anew: containers and images are then forgotten, their files stay`,
+        // what is behind it is a comment to a shell
+        hint: `mv ${path} ${path}.damaged  # containers and images are then forgotten, their files stay`,
       }
     : {};
   return new EngineError("io", "open state", path, error, more);

@@ -40,6 +40,7 @@ describe("wrong command lines", () => {
       `Error: invalid argument "" for --prefix: it must be a directory\nSee 'proa system install --help'.\n`,
     ],
     [["help", "nope"], "Error: no help topic: nope\nSee 'proa help --help'.\n"],
+    [["help", "run", "nope"], "Error: no help topic: run nope\nSee 'proa help --help'.\n"],
   ];
   for (const [args, stderr] of cases) {
     test(`proa ${args.join(" ")} fails with 125 and says why`, async () => {

@@ -23,7 +23,10 @@ export const command = defineCommand({
   },
   async run({ app, args }) {
     const { io, env } = app;
-    const { helpFor, noSuchTopic } = await import("../help");
+    const [{ helpFor, noSuchTopic }, { findCommand }] = await Promise.all([
+      import("../help"),
+      import("../find"),
+    ]);
     const { columns } = io.stdout;
     if (args.topic.length === 0) {
       io.stdout.write(await helpFor([], { columns, on: io.stdout, env }));
@@ -32,7 +35,8 @@ export const command = defineCommand({
     const { pageAbout } = await import("../man");
     const page = await pageAbout(args.topic);
     if (page === undefined) {
-      if (args.topic.length < 2) throw noSuchTopic(args.topic);
+      const named = findCommand(args.topic)?.words ?? args.topic.length;
+      if (args.topic.length < 2 || named < args.topic.length) throw noSuchTopic(args.topic);
       io.stdout.write(await helpFor(args.topic, { columns, on: io.stdout, env })); // a group of commands
       return;
     }

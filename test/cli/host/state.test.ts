@@ -135,7 +135,7 @@ describe("a state database", () => {
         expect(result.stdout).toBe("");
         expect(result.stderr).toContain(`Error: open state: ${path}: it is`);
         expect(result.stderr).toMatch(/damaged/);
-        expect(result.stderr).toContain(`hint: move it away (mv ${path} ${path}.damaged)`);
+        expect(result.stderr).toContain(`hint: mv ${path} ${path}.damaged  # `);
         expect(result.exitCode).toBe(125);
       }
       for (const suffix of ["", "-wal", "-shm"]) rmSync(`${path}${suffix}`, { force: true });
