@@ -37,7 +37,15 @@ export function randomName(attempt: number): string {
   return attempt === 0 ? name : `${name}${Math.floor(Math.random() * 1000)}`;
 }
 
-/** 64 hexadecimal digits, of which the first 12 are shown. */
-export function randomId(): string {
-  return randomBytes(32).toHex();
+const SHOWN_DIGITS = 12;
+
+/**
+ * 64 hexadecimal digits. The first 12 are shown, and are the host name: they never read as a number, which one in 280 would, for to a resolver that is an
+ * address and no name.
+ */
+export function randomId(random: (bytes: number) => Uint8Array = randomBytes): string {
+  for (;;) {
+    const id = random(32).toHex();
+    if (Number.isNaN(Number(id.slice(0, SHOWN_DIGITS)))) return id;
+  }
 }
