@@ -60,6 +60,8 @@ export async function withGrammars(source: string, cli: string): Promise<string>
     const names = [JSON.parse(path), ...JSON.parse(aliases.replace(/,\s*\]$/, "]"))];
     table += `\t${names.join("\t")}\t${modules.findIndex((each) => each.has(JSON.parse(path)))}\n`;
   }
+  const [nouns] = NOUNS.exec(source) ?? [];
+  if (nouns === undefined) throw new Error("commands.ts: no nouns");
   const known = modules.reduce((sum, each) => sum + each.size, 0);
   if (loads.size !== known) throw new Error(`commands.ts: ${known} commands, ${loads.size} read`);
   return `const table = ${JSON.stringify(table)};
@@ -87,7 +89,7 @@ export function commandNamed(name) {
   const entry = new Entry(table.slice(table.lastIndexOf("\\n", at) + 1, table.indexOf("\\n", at)));
   return entry.path === name || entry.aliases.includes(name) ? entry : undefined;
 }
-${NOUNS.exec(source)?.[0]}`;
+${nouns}`;
 }
 
 /** @param name `grammar:` and its number; asked for when `commands.ts` has been read */

@@ -22,14 +22,10 @@ export function containersOf(wanted: Wanted): Provider {
     const isId = chosen.length === 0 && /^[0-9a-f]{2,64}$/.test(prefix);
     if (isId) chosen = rows.filter(({ id }) => id.startsWith(prefix));
     const lives = liveness(app, chosen);
+    const asked = wanted === "active" && chosen.length > LOOKS ? "running" : wanted;
     const found: Candidate[] = [];
     for (const row of chosen) {
-      const status = statusOf(
-        app,
-        row,
-        wanted === "active" && chosen.length > LOOKS ? "running" : wanted,
-        lives,
-      );
+      const status = statusOf(app, row, asked, lives);
       if (status === undefined) continue;
       const described = `${row.image_ref || "no image"}, ${status}`;
       if (isId)

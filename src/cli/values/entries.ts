@@ -29,8 +29,8 @@ export function entryCandidates(entries: readonly Entry[], head: string, wanted:
 
 function isDirectory(entry: Entry, isMany: boolean): boolean {
   const { type } = entry;
-  if (type === "file" || (isMany && type === "link")) return false;
-  return type === "directory" || (type !== "other" && entry.stat()?.isDirectory() === true);
+  const isUnsure = type === "unknown" || (type === "link" && !isMany);
+  return type === "directory" || (isUnsure && entry.stat()?.isDirectory() === true);
 }
 
 function isWanted(entry: Entry, wanted: Wanted, isMany: boolean): boolean {

@@ -38,7 +38,9 @@ class HostEntry implements Entry {
 function typeOf(dirent: Dirent): EntryType {
   if (dirent.isFile()) return "file";
   if (dirent.isSymbolicLink()) return "link";
-  return dirent.isDirectory() ? "directory" : "unknown";
+  if (dirent.isDirectory()) return "directory";
+  if (dirent.isCharacterDevice()) return "character";
+  return dirent.isBlockDevice() || dirent.isFIFO() || dirent.isSocket() ? "other" : "unknown";
 }
 
 /** Empty where it is no directory, or closed to us. */
