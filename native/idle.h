@@ -4,7 +4,9 @@
 #ifndef PROA_IDLE_H
 #define PROA_IDLE_H
 
-/* Give free heap and the pages of our own program back to the kernel. What is needed comes back by itself, when it is needed. */
-void idle_give_back(void);
+#include <poll.h>
+
+/* As poll(2), after giving free heap and the pages of our own program back to the kernel. What is needed comes back by itself. */
+int idle_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
 
 #endif

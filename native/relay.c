@@ -613,12 +613,11 @@ static void serve_clients(struct relay *relay, const struct pollfd *slots)
 	}
 }
 
-static void give_memory_back(struct relay *relay)
+static void give_buffers_back(struct relay *relay)
 {
 	madvise(relay->buffer, BUFFER_BYTES, MADV_DONTNEED);
 	if (relay->log)
 		log_idle(relay->log);
-	idle_give_back();
 }
 
 /* What is still in the pipes when the process is gone. */
@@ -656,7 +655,10 @@ void relay_started(struct relay *relay)
 			stop_output(client);
 }
 
-/* One round of the loop. DIRTY: memory was used since the last time that it was given back. Return: true when the process has ended. */
+/*
+ * One round of the loop. DIRTY: memory was used since it was last given back, as it is once nothing happens for a while. Return: true
+ * when the process has ended.
+ */
 static bool serve(struct relay *relay, bool *dirty)
 {
 	size_t n = prepare_poll(relay);
@@ -664,7 +666,7 @@ static bool serve(struct relay *relay, bool *dirty)
 
 	if ((*dirty || relay->listen_pause) && (patience < 0 || patience > IDLE_MS))
 		patience = IDLE_MS;
-	ready = poll(relay->poll, n, patience);
+	ready = *dirty ? poll(relay->poll, n, patience) : idle_poll(relay->poll, n, patience);
 	if (ready < 0)
 		return false; /* EINTR, or no memory in the kernel for now */
 	relay->listen_pause = 0;
@@ -674,7 +676,7 @@ static bool serve(struct relay *relay, bool *dirty)
 	}
 	if (ready == 0) {
 		if (*dirty)
-			give_memory_back(relay);
+			give_buffers_back(relay);
 		*dirty = false;
 		return false;
 	}

@@ -136,9 +136,10 @@ static int make_sockets(const struct order *order, int *fds, int *n)
 static void __attribute__((noreturn)) work(int socket)
 {
 	struct order order;
+	struct pollfd asked = { .fd = socket, .events = POLLIN };
 	int fds[STORE_SOCKETS], n;
 
-	idle_give_back();
+	idle_poll(&asked, 1, -1); /* for the first order: often there is none */
 	while (receive_fds(socket, &order, sizeof(order), fds, &n, 0) == sizeof(order)) {
 		struct answer answer = { .kind = order.kind };
 

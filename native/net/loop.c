@@ -174,21 +174,33 @@ static void run_timers(struct netd *netd)
 	}
 }
 
+static int wait_events(struct loop *loop)
+{
+	int wait_ms = patience(loop);
+
+	if (!loop->dirty) {
+		struct pollfd any = { .fd = loop->epoll, .events = POLLIN };
+
+		idle_poll(&any, 1, wait_ms);
+		wait_ms = 0;
+	}
+	return epoll_wait(loop->epoll, loop->events, ROUND_EVENTS, wait_ms);
+}
+
 void loop_run(struct netd *netd)
 {
 	struct loop *loop = netd->loop;
 
 	while (!loop->stopped) {
-		int n = epoll_wait(loop->epoll, loop->events, ROUND_EVENTS, patience(loop));
+		int n = wait_events(loop);
 
 		loop->now = monotonic_ms();
 		loop->n_events = n < 0 ? 0 : n; /* EINTR */
 		if (n > 0) {
 			loop->dirty = true;
 			loop->busy_ms = loop->now;
-		} else if (loop->dirty && loop->now - loop->busy_ms >= IDLE_MS) {
+		} else if (loop->now - loop->busy_ms >= IDLE_MS) {
 			loop->dirty = false;
-			idle_give_back();
 		}
 		for (loop->next = 0; loop->next < loop->n_events && !loop->stopped;) {
 			struct epoll_event *event = &loop->events[loop->next++];
