@@ -149,7 +149,7 @@ static void make_rules(struct netd *netd)
 {
 	struct features *features = &netd->features;
 	const struct rules_wanted wanted = {
-		.tcp_port = netd->tproxy_tcp_port, .udp_port = netd->tproxy_udp_port, .ipv6 = features->ipv6,
+		.tcp_port = netd->tproxy_tcp_port, .udp_ports = netd->tproxy_udp_ports, .ipv6 = features->ipv6,
 	};
 	struct rules_made made;
 

@@ -26,6 +26,7 @@
 #include "bulk.h"
 #include "icmp.h"
 #include "net.h"
+#include "rules.h"
 
 #define FLOWS_PER_ENDPOINT 4096
 #define BEGINNINGS_RATE 2000  /* new flows of an endpoint, a second: about a tenth of what one processor can begin */
@@ -92,7 +93,7 @@ struct udp_room {
 	struct flow_table maps, flows;
 	uint32_t descriptors;       /* of maps and flows */
 	uint32_t descriptors_limit;
-	struct watch listen4, listen6; /* udp.c: first packets */
+	struct watch listen4[RULES_UDP_PORTS], listen6[RULES_UDP_PORTS]; /* udp.c: first packets */
 	struct published_udp *published;
 };
 

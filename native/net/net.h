@@ -237,7 +237,7 @@ struct netd {
 	struct names_room *names;
 	struct network *networks;
 	struct member *members;
-	uint16_t tproxy_tcp_port, tproxy_udp_port; /* where the rules send to; chosen by outward.c and udp.c before the rules are made */
+	uint16_t tproxy_tcp_port, tproxy_udp_ports; /* where the rules send to; chosen by outward.c and udp.c before the rules are made */
 	const char *resolv_conf;                   /* the host's */
 	struct range *denied;                      /* the configuration's: no container may go there; changes with each attach */
 	size_t n_denied;
@@ -245,7 +245,7 @@ struct netd {
 };
 
 int outward_begin(struct netd *netd, struct err *err);   /* listening sockets; sets tproxy_tcp_port */
-int udp_begin(struct netd *netd, struct err *err);     /* sets tproxy_udp_port */
+int udp_begin(struct netd *netd, struct err *err);     /* sets tproxy_udp_ports */
 int echo_begin(struct netd *netd, struct err *err);
 int bridge_begin(struct netd *netd, struct err *err);  /* settings and rules of N; fills features.tproxy, .hold, .ipv6 */
 int names_begin(struct netd *netd, struct err *err);

@@ -201,7 +201,7 @@ void nft_load_way_out(struct nft *nft, unsigned reg)
 	end(nft, e);
 }
 
-void nft_mask(struct nft *nft, unsigned reg, const void *mask, size_t len)
+void nft_mask(struct nft *nft, unsigned reg, const void *mask, const void *flip, size_t len)
 {
 	const unsigned char zero[16] = { 0 };
 	struct expression e = begin(nft, "bitwise");
@@ -210,7 +210,7 @@ void nft_mask(struct nft *nft, unsigned reg, const void *mask, size_t len)
 	put_register(nft, NFTA_BITWISE_DREG, reg);
 	nl_put_be32(&nft->batch, NFTA_BITWISE_LEN, (uint32_t)len);
 	put_value(&nft->batch, NFTA_BITWISE_MASK, mask, len);
-	put_value(&nft->batch, NFTA_BITWISE_XOR, zero, len);
+	put_value(&nft->batch, NFTA_BITWISE_XOR, flip ? flip : zero, len);
 	end(nft, e);
 }
 

@@ -68,7 +68,8 @@ void nft_load_payload(struct nft *nft, uint32_t base, uint32_t offset, uint32_t 
 void nft_load_value(struct nft *nft, unsigned reg, const void *value, size_t len);
 /* The device that packets to the packet's destination go out by; 0 when that is none. */
 void nft_load_way_out(struct nft *nft, unsigned reg);
-void nft_mask(struct nft *nft, unsigned reg, const void *mask, size_t len);
+/* REG = (REG & MASK) ^ FLIP, of LEN bytes. FLIP may be NULL: nothing. */
+void nft_mask(struct nft *nft, unsigned reg, const void *mask, const void *flip, size_t len);
 /* Go on when register REG is (or with OP NFT_CMP_NEQ is not) VALUE. */
 void nft_compare(struct nft *nft, unsigned reg, uint32_t op, const void *value, size_t len);
 /* Go on when the key at REG is (with INVERT: is not) in SET. */

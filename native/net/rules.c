@@ -53,7 +53,7 @@
 #define ECHO_RATE 5000
 #define ECHO_BURST 1000
 #define FLOWS_RATE 3000 /* first datagrams: more than flow.c begins for one endpoint */
-#define FLOWS_BURST 300  /* half of what the relay's listener can hold while it waits to be served */
+#define FLOWS_BURST 300  /* half of what a listener of the relay can hold while it waits to be served */
 #define BOUNDED_SOURCES 65536
 
 #define DNS_PORT 53
@@ -119,6 +119,16 @@ static void when_port(struct nft *nft, uint32_t op, uint16_t port)
 	nft_compare(nft, 0, op, &big, sizeof(big));
 }
 
+/* To (or with NFT_CMP_NEQ not to) a port of the relay's listeners, which begin at FIRST. */
+static void when_listener(struct nft *nft, uint32_t op, uint16_t first)
+{
+	const uint16_t big = htons(first), mask = htons((uint16_t)~(RULES_UDP_PORTS - 1));
+
+	nft_load_payload(nft, NFT_PAYLOAD_TRANSPORT_HEADER, PORT_OFFSET, sizeof(mask), 0);
+	nft_mask(nft, 0, &mask, NULL, sizeof(mask));
+	nft_compare(nft, 0, op, &big, sizeof(big));
+}
+
 /* TCP that begins a connection (or with NFT_CMP_NEQ does not). */
 static void when_syn(struct nft *nft, uint32_t op)
 {
@@ -126,7 +136,7 @@ static void when_syn(struct nft *nft, uint32_t op)
 
 	when_protocol(nft, NFT_CMP_EQ, IPPROTO_TCP);
 	nft_load_payload(nft, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, 1, 0);
-	nft_mask(nft, 0, &mask, 1);
+	nft_mask(nft, 0, &mask, NULL, 1);
 	nft_compare(nft, 0, op, &syn, 1);
 }
 
@@ -163,7 +173,7 @@ static void when_to(struct nft *nft, const struct family *family, const char *pr
 	for (unsigned i = 0; i < bits; i++)
 		mask[i / 8] |= (unsigned char)(0x80 >> i % 8);
 	nft_load_payload(nft, NFT_PAYLOAD_NETWORK_HEADER, family->destination, family->bytes, 0);
-	nft_mask(nft, 0, mask, family->bytes);
+	nft_mask(nft, 0, mask, NULL, family->bytes);
 	nft_compare(nft, 0, NFT_CMP_EQ, address.bytes, family->bytes);
 }
 
@@ -206,9 +216,20 @@ static void then_unreachable(struct nft *nft, uint8_t code)
 
 static void then_relay(struct nft *nft, uint16_t port)
 {
-	uint16_t big = htons(port);
+	const uint16_t big = htons(port);
 
 	nft_load_value(nft, 0, &big, sizeof(big));
+	nft_tproxy(nft, 0);
+	then(nft, NF_ACCEPT);
+}
+
+/* To the listener of those whose addresses end like the sender's: what one container makes wait fills no other's queue. */
+static void then_relay_udp(struct nft *nft, const struct family *family, uint16_t first)
+{
+	const uint16_t big = htons(first), mask = htons(RULES_UDP_PORTS - 1);
+
+	nft_load_payload(nft, NFT_PAYLOAD_NETWORK_HEADER, family->source + family->bytes - sizeof(mask), sizeof(mask), 0);
+	nft_mask(nft, 0, &mask, &big, sizeof(mask));
 	nft_tproxy(nft, 0);
 	then(nft, NF_ACCEPT);
 }
@@ -257,7 +278,7 @@ static void chain_gateway(struct nft *nft, const struct family *family, const st
 	then_jump(nft, "icmp");
 	rule_names(nft, family, IPPROTO_UDP);
 	rule_for(nft, "gateway", IPPROTO_UDP);
-	when_port(nft, NFT_CMP_EQ, wanted->udp_port);
+	when_listener(nft, NFT_CMP_EQ, wanted->udp_ports);
 	then(nft, NF_DROP);
 	rule_for(nft, "gateway", IPPROTO_UDP);
 	then(nft, NF_ACCEPT);
@@ -335,13 +356,13 @@ static void rules_sender(struct nft *nft, const struct family *family)
  * Datagrams of a flow that the relay has begun: their socket stands for their having been allowed, so the rest is not asked again
  * for each. The kernel may lack the expression (nft_socket): then the relay's own rule finds the socket as well, later.
  */
-static void rule_flow(struct nft *nft, uint16_t udp_port)
+static void rule_flow(struct nft *nft, uint16_t udp_ports)
 {
 	const uint8_t yes = 1;
 
 	rule_for(nft, "arrive", IPPROTO_UDP);
-	/* to that very port: the listener itself would be found, which takes what is not allowed yet */
-	when_port(nft, NFT_CMP_NEQ, udp_port);
+	/* to those very ports: the listener itself would be found, which takes what is not allowed yet */
+	when_listener(nft, NFT_CMP_NEQ, udp_ports);
 	nft_load_transparent(nft, 0);
 	nft_compare(nft, 0, NFT_CMP_EQ, &yes, sizeof(yes));
 	then(nft, NF_ACCEPT);
@@ -391,7 +412,7 @@ static void chain_arrive(struct nft *nft, const struct family *family, const str
 	when_syn(nft, NFT_CMP_NEQ);
 	then(nft, NF_ACCEPT);
 	if (flows)
-		rule_flow(nft, wanted->udp_port);
+		rule_flow(nft, wanted->udp_ports);
 	nft_rule(nft, "arrive");
 	when_to_gateway(nft, family);
 	then_jump(nft, "gateway");
@@ -405,7 +426,7 @@ static void chain_arrive(struct nft *nft, const struct family *family, const str
 		then(nft, NF_DROP);
 	}
 	rule_for(nft, "arrive", IPPROTO_UDP);
-	then_relay(nft, wanted->udp_port);
+	then_relay_udp(nft, family, wanted->udp_ports);
 	rule_for(nft, "arrive", IPPROTO_UDP);
 	then(nft, NF_DROP);
 	rule_for(nft, "arrive", family->icmp);

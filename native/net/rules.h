@@ -8,6 +8,7 @@
 #include "net.h"
 
 #define RULES_QUEUE 0 /* number of the NFQUEUE that SYNs are held in */
+#define RULES_UDP_PORTS 16
 
 /* What hold.c answers for a SYN, as the mark of its verdict (NF_ACCEPT); without a mark it goes to the relay. */
 enum rules_mark {
@@ -19,8 +20,9 @@ enum rules_mark {
 };
 
 struct rules_wanted {
-	uint16_t tcp_port, udp_port; /* of the relay's transparent sockets in N */
-	bool ipv6;                   /* N has it */
+	uint16_t tcp_port;  /* of the relay's transparent socket in N */
+	uint16_t udp_ports; /* the first of RULES_UDP_PORTS, a multiple of that: the lowest bits of a container's address choose */
+	bool ipv6;          /* N has it */
 };
 
 struct rules_made {

@@ -1,6 +1,6 @@
 /*
- * udp: containers' datagrams to the outside. The rules in N hand every first datagram of a flow to one of two transparent listeners (IPv4, IPv6, the
- * same port number); here is decided whether it may go and where to. flow.c carries what follows.
+ * udp: containers' datagrams to the outside. The rules in N hand every first datagram of a flow to a transparent listener, of the sender's family
+ * and of the port that its address chooses (rules.h); here is decided whether it may go and where to. flow.c carries what follows.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,6 +14,7 @@
 
 #define DESCRIPTORS_SHARE 4     /* UDP takes at most one of so many of netd's descriptors */
 #define PORT_TRIES 16
+#define PORT_LEAST 32768 /* where nothing that is well known listens */
 
 /* The endpoint that sent D, where it came in through its own network's bridge; NULL: a stranger, or somebody else's address. */
 static struct endpoint *sender_of(struct netd *netd, const struct datagram *d)
@@ -160,30 +161,56 @@ static int listener(struct netd *netd, sa_family_t family, uint16_t port)
 	return steal_fd(&fd);
 }
 
-/* Both listeners on one port that is free in both families. IPv6 is left out where the kernel has none. Return: 0 or -errno. */
-static int open_listeners(struct netd *netd)
+static void close_listeners(struct netd *netd, struct watch *listeners, int n)
+{
+	for (int i = 0; i < n; i++) {
+		if (listeners[i].fd < 0)
+			continue;
+		loop_unwatch(netd, &listeners[i]);
+		close_fd(&listeners[i].fd);
+	}
+}
+
+/* Listen in LISTENERS on the ports from FIRST on. Return: 0, or -errno and none. */
+static int open_listeners(struct netd *netd, struct watch *listeners, sa_family_t family, uint16_t first)
+{
+	for (int i = 0; i < RULES_UDP_PORTS; i++) {
+		int fd = listener(netd, family, (uint16_t)(first + i)), r = fd;
+
+		listeners[i] = (struct watch){ .fd = fd, .ready = listener_ready };
+		if (fd >= 0)
+			r = loop_watch(netd, &listeners[i], EPOLLIN);
+		if (r < 0) {
+			close_listeners(netd, listeners, i + 1);
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* All listeners, on ports that are free in both families. IPv6 is left out where the kernel has none. Return: 0 or -errno. */
+static int listen_all(struct netd *netd)
 {
 	struct udp_room *room = netd->udp;
+	int r = -EADDRINUSE;
 
-	for (int i = 0; i < PORT_TRIES; i++) {
-		autoclose int fd4 = listener(netd, AF_INET, 0);
-		union sockaddr_any own;
-		socklen_t len = sizeof(own);
-		int fd6;
+	for (int i = 0; i < PORT_TRIES && r == -EADDRINUSE; i++) {
+		uint16_t first;
 
-		if (fd4 < 0)
-			return fd4;
-		if (getsockname(fd4, &own.any, &len) < 0)
-			return -errno;
-		fd6 = listener(netd, AF_INET6, sockaddr_port(&own));
-		if (fd6 == -EADDRINUSE)
+		if (getrandom(&first, sizeof(first), GRND_NONBLOCK) < 0)
+			first = (uint16_t)(i * RULES_UDP_PORTS);
+		first = (uint16_t)((first | PORT_LEAST) & ~(RULES_UDP_PORTS - 1));
+		r = open_listeners(netd, room->listen4, AF_INET, first);
+		if (r < 0)
 			continue;
-		room->listen4 = (struct watch){ .fd = steal_fd(&fd4), .ready = listener_ready };
-		room->listen6 = (struct watch){ .fd = fd6 < 0 ? -1 : fd6, .ready = listener_ready };
-		netd->tproxy_udp_port = sockaddr_port(&own);
-		return 0;
+		r = open_listeners(netd, room->listen6, AF_INET6, first);
+		if (r == -EADDRINUSE)
+			close_listeners(netd, room->listen4, RULES_UDP_PORTS);
+		else
+			r = 0;
+		netd->tproxy_udp_ports = first;
 	}
-	return -EADDRINUSE;
+	return r;
 }
 
 int udp_begin(struct netd *netd, struct err *err)
@@ -204,11 +231,7 @@ int udp_begin(struct netd *netd, struct err *err)
 		return err->code ? -err->code : -EINVAL;
 	code = bulk_begin(netd, &room->clock);
 	if (code == 0)
-		code = open_listeners(netd);
-	if (code == 0)
-		code = loop_watch(netd, &room->listen4, EPOLLIN);
-	if (code == 0 && room->listen6.fd >= 0)
-		code = loop_watch(netd, &room->listen6, EPOLLIN);
+		code = listen_all(netd);
 	return code < 0 ? err_set(err, -code, "begin UDP relay", "listeners") : 0;
 }
 

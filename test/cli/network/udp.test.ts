@@ -354,6 +354,47 @@ say(ok)`;
     await engine.ok(["rm", "-f", "flood"]);
   });
 
+  test.each([4, 6] as Family[])(
+    "what a container sends over IPv%d while netd stands still takes no other's place in the queue",
+    async (family) => {
+      const netd = processesOf(engine.sandbox).find(({ command }) => command.startsWith("proa-netd"));
+      if (netd === undefined) throw new Error("no netd");
+      const begin = (sockets: number) => `${UDP}
+to = ("${HOST[family]}", ${port[family]}); all = [udp(to[0]) for i in range(${sockets})]
+for s in all: s.setblocking(False)`;
+      await sleeping("many", "--network", "proa:host-loopback");
+      process.kill(netd.pid, "SIGSTOP");
+      try {
+        const flood = `${begin(1)}
+end = time.monotonic() + 0.5
+while time.monotonic() < end:
+    for i in range(100): attempt(s.sendto, b"flood" * 1800, (to[0], 20000 + i))
+say(True)`;
+        expect(await python<boolean>(engine, "many", flood)).toEqual([true]);
+        const asking = engine.start([
+          "exec",
+          "client",
+          "python3",
+          "-c",
+          `${begin(20)}
+for s in all: s.sendto(b"q", to)
+print("sent", flush=True)
+end = time.monotonic() + 10
+def heard(s):
+    s.settimeout(max(0.01, end - time.monotonic())); return attempt(s.recv, 100) == b"q"
+say([heard(s) for s in all].count(True))`,
+        ]);
+        const reader = asking.stdout.getReader();
+        expect(new TextDecoder().decode((await reader.read()).value)).toBe("sent\n");
+        process.kill(netd.pid, "SIGCONT");
+        expect(new TextDecoder().decode((await reader.read()).value)).toBe("20\n");
+      } finally {
+        process.kill(netd.pid, "SIGCONT");
+        await engine.ok(["rm", "-f", "many"]);
+      }
+    },
+  );
+
   test("containers of one network exchange datagrams without netd", async () => {
     await serving("near", [], "5303");
     const to = await addressOf(place, "near");
