@@ -56,15 +56,11 @@ export function wordsAfter(text: string | undefined): string[] {
   return text === undefined || text === "" ? [] : text.split("\n");
 }
 
-/** The answer as text. By hand, as all that goes over every candidate: of 1,500 a regular expression for each takes a millisecond. */
+/** The answer as text. */
 export function printCompletion({ candidates, directive }: Completion): string {
-  let told = "";
-  for (const { description } of candidates) if (description !== undefined) told += description;
-  const isClean = !control.test(told);
   let text = "";
   for (const { value, description } of candidates) {
-    if (description === undefined) text += `${value}\n`;
-    else text += `${value}\t${isClean ? description : description.replace(/[\x00-\x1f\x7f]/g, " ")}\n`;
+    text += description === undefined ? `${value}\n` : `${value}\t${description}\n`;
   }
   return `${text}:${directive}\n`;
 }
@@ -72,22 +68,29 @@ export function printCompletion({ candidates, directive }: Completion): string {
 /** A line end would be the end of a candidate, other controls are orders to the terminal. */
 const control = /[\x00-\x1f\x7f]/;
 
-/** Leave out what does not begin with the word, once each, and say where a blank would be in the way. */
+/**
+ * Leave out what does not begin with the word, once each, and say where a blank would be in the way. All controls are looked for in one text: of 1,500
+ * candidates a regular expression for each takes a millisecond.
+ */
 function only(completion: Completion, word: string): Completion {
   const seen = new Set<string>();
   const candidates: Candidate[] = [];
   let { directive } = completion;
   let all = "";
   for (const each of completion.candidates) {
-    const { value } = each;
-    if (!value.startsWith(word) || seen.has(value)) continue;
-    seen.add(value);
+    const { value, description } = each;
+    if (!value.startsWith(word) || seen.size === seen.add(value).size) continue;
     candidates.push(each);
-    all += value;
+    all += description === undefined ? value : value + description;
     if (each.isOpen === true) directive |= directives.noSpace;
   }
-  if (!control.test(all)) return { candidates, directive };
-  return { candidates: candidates.filter(({ value }) => !control.test(value)), directive };
+  return { candidates: control.test(all) ? withoutControls(candidates) : candidates, directive };
+}
+
+function withoutControls(candidates: readonly Candidate[]): Candidate[] {
+  return candidates
+    .filter(({ value }) => !control.test(value))
+    .map((each) => ({ ...each, description: each.description?.replace(/[\x00-\x1f\x7f]/g, " ") }));
 }
 
 /** A line with the word that is typed in its middle. */

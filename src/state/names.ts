@@ -14,15 +14,13 @@ export function containerNames(db: Database, status?: ContainerStatus): Containe
     .all(...(status === undefined ? [] : [status]));
 }
 
-export type TagName = { name: string; size_bytes: number };
-
-/** Every tag, `docker.io/library/debian:latest`, and the size of its image. */
-export function tagNames(db: Database): TagName[] {
+/** Every tag, `docker.io/library/debian:latest`, and the bytes of its image. */
+export function tagNames(db: Database): [name: string, sizeBytes: number][] {
   return db
-    .query<TagName, []>(
+    .query(
       "SELECT tag.name, image.size_bytes FROM tag JOIN image ON image.id = tag.image_id ORDER BY tag.name",
     )
-    .all();
+    .values() as [string, number][]; // a thousand objects take 0.4 ms more
 }
 
 /** Ids of images that begin with `prefix`, hexadecimal digits; and one name of each, or "". */

@@ -67,12 +67,22 @@ describe("complete()", () => {
         { value: "web", description: `behind ${before.length}` },
         { value: "db" },
         { value: "web2" },
+        { value: "web", description: "again" },
       ];
       expect((await complete(app, ["rm", "db", "w"])).candidates).toEqual([
         { value: "web", description: "behind 1" },
         { value: "web2" },
       ]);
       expect(await values("rm", "web", "")).toEqual(["db", "web2"]);
+      providers.container = () => [
+        { value: "a", description: "x\ty\nz\x1b[2J" },
+        { value: "b\nc", description: "no line of its own" },
+        { value: "d" },
+      ];
+      expect((await complete(app, ["rm", ""])).candidates).toEqual([
+        { value: "a", description: "x y z [2J" },
+        { value: "d" },
+      ]);
       providers.container = () => {
         throw new Error("no database");
       };
@@ -98,8 +108,8 @@ describe("complete()", () => {
 });
 
 test("printCompletion() prints a candidate a line, its description behind a tab, and the directive", () => {
-  const completion = { candidates: [{ value: "a", description: "x\ty\nz" }, { value: "b" }], directive: 4 };
-  expect(printCompletion(completion)).toBe("a\tx y z\nb\n:4\n");
+  const completion = { candidates: [{ value: "a", description: "x y" }, { value: "b" }], directive: 4 };
+  expect(printCompletion(completion)).toBe("a\tx y\nb\n:4\n");
 });
 
 const folder = resolve(import.meta.dir, "../../completions");

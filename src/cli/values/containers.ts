@@ -18,7 +18,7 @@ export function containersOf(wanted: Wanted): Provider {
     if (db === null) return [];
     const isOfRunning = wanted !== "any" && wanted !== "stopped";
     const rows = containerNames(db, isOfRunning ? "running" : undefined);
-    let chosen = rows.filter(({ name }) => name.startsWith(prefix));
+    let chosen = prefix === "" ? rows : rows.filter(({ name }) => name.startsWith(prefix));
     const isId = chosen.length === 0 && /^[0-9a-f]{2,64}$/.test(prefix);
     if (isId) chosen = rows.filter(({ id }) => id.startsWith(prefix));
     const lives = liveness(app, chosen);

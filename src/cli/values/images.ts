@@ -12,16 +12,16 @@ export const images: Provider = ({ app, prefix }) => {
   if (db === null) return [];
   const found: Candidate[] = [];
   const sizes = new Map<number, string>(); // of a thousand tags many are of one size
-  for (const { name: full, size_bytes } of tagNames(db)) {
+  for (const [full, sizeBytes] of tagNames(db)) {
     const name = familiarName(full);
-    const typed = name.startsWith(prefix) ? name : shortName(name, prefix);
-    if (typed === undefined) continue;
-    let size = sizes.get(size_bytes);
-    if (size === undefined) {
-      size = imageSize(size_bytes);
-      sizes.set(size_bytes, size);
+    const value = name.startsWith(prefix) ? name : shortName(name, prefix);
+    if (value === undefined) continue;
+    let description = sizes.get(sizeBytes);
+    if (description === undefined) {
+      description = imageSize(sizeBytes);
+      sizes.set(sizeBytes, description);
     }
-    found.push(told(typed, size));
+    found.push({ value, description });
   }
   return found.length > 0 || !/^(sha256:)?[0-9a-f]{2,64}$/.test(prefix) ? found : imagesById(app, prefix);
 };
