@@ -83,6 +83,18 @@ export function allCommands() {
   all ??= table.slice(1, -1).split("\\n").map((line) => new Entry(line));
   return all;
 }
+export function allNames() {
+  const names = [];
+  for (let at = 1; at < table.length; at = table.indexOf("\\n", at) + 1) {
+    const end = table.lastIndexOf("\\t", table.indexOf("\\n", at));
+    for (let tab = at; tab < end; ) {
+      const next = table.indexOf("\\t", tab + 1);
+      names.push(table.slice(tab + 1, next));
+      tab = next;
+    }
+  }
+  return names;
+}
 export function commandNamed(name) {
   const at = table.indexOf(\`\\t\${name}\\t\`);
   if (at < 0 || name.includes("\\n")) return undefined;

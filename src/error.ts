@@ -23,7 +23,7 @@ const joined = (a: string, b: string): string => (a === "" || b === "" ? a + b :
 
 /** A failure the user can act on, worded `what: on: why`. Callers branch on `code`, never on the text. */
 export class EngineError extends Error {
-  override name = "EngineError";
+  override name: string;
   /** Process exit status, 1-255; 125 is the engine's own. */
   readonly exitCode: number;
   /** The next command to type, or thing to check. */
@@ -37,6 +37,7 @@ export class EngineError extends Error {
     more: ErrorMore = {},
   ) {
     super(joined(joined(what, on), reasonOf(why)), { cause: why });
+    this.name = "EngineError"; // no initializer of a field: that is one more function at the first error
     this.exitCode = more.exitCode ?? 125;
     this.hint = more.hint;
   }

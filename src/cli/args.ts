@@ -22,36 +22,47 @@ export function usageError(text: string, hint?: string): EngineError {
  * Find the flags of `args`. Nothing is indexed: of the 170 flags of `run` a command line has a few, and a map of them all costs 0.3 ms.
  */
 export function indexFlags(args: Args): FlagIndex {
-  const find = (isMeant: (arg: FlagArg) => boolean | undefined): Flag | undefined => {
-    for (const key in args) {
-      const arg = args[key];
-      if (arg !== undefined && arg.type !== "positional" && isMeant(arg)) return { key, arg };
-    }
-    return undefined;
-  };
   return {
     long: (name) => {
-      const arg = Object.hasOwn(args, name) ? args[name] : undefined;
-      if (arg !== undefined && arg.type !== "positional") return { key: name, arg };
-      return find((each) => each.hiddenNames?.includes(name));
+      const own = Object.hasOwn(args, name) ? args[name] : undefined;
+      if (own !== undefined && own.type !== "positional") return { key: name, arg: own };
+      for (const key in args) {
+        const arg = args[key] as Arg;
+        if (arg.type !== "positional" && arg.hiddenNames?.includes(name)) return { key, arg };
+      }
+      return undefined;
     },
-    short: (letter) => find((arg) => arg.alias === letter),
+    short: (letter) => {
+      for (const key in args) {
+        const arg = args[key] as Arg;
+        if (arg.type !== "positional" && arg.alias === letter) return { key, arg };
+      }
+      return undefined;
+    },
     names: () => {
       const names: string[] = [];
       for (const key in args) {
-        const arg = args[key];
-        if (arg !== undefined && arg.type !== "positional" && arg.hidden !== true) names.push(key);
+        const arg = args[key] as Arg;
+        if (arg.type !== "positional" && arg.hidden !== true) names.push(key);
       }
       return names;
     },
   };
 }
 
-/** The flags of `own`, and those of `others` whose names it leaves free. */
-export function eitherOf(own: FlagIndex, others: FlagIndex): FlagIndex {
+/**
+ * The flags of `own`, and those of `others` whose names it leaves free.
+ *
+ * @param found gets those of `others` that were looked up
+ */
+export function eitherOf(own: FlagIndex, others: FlagIndex, found?: Set<FlagArg>): FlagIndex {
+  const noted = (flag: Flag | undefined): Flag | undefined => {
+    if (flag !== undefined) found?.add(flag.arg);
+    return flag;
+  };
   return {
-    long: (name) => own.long(name) ?? others.long(name),
-    short: (letter) => own.short(letter) ?? others.short(letter),
+    long: (name) => own.long(name) ?? noted(others.long(name)),
+    short: (letter) => own.short(letter) ?? noted(others.short(letter)),
     names: () => {
       const names = own.names();
       for (const name of others.names()) names.push(name);
@@ -243,7 +254,7 @@ export type Line = {
 export function readLine(grammar: Grammar, argv: readonly string[], typed: string, behind?: FlagIndex): Line {
   const { flags: own } = grammar;
   const others = new Set<FlagArg>();
-  const index = behind === undefined ? own : eitherOf(own, noting(behind, others));
+  const index = behind === undefined ? own : eitherOf(own, behind, others);
   const raw = readFlags(argv, index, grammar.interspersed !== false);
   const line: Line = { values: {}, behind: {}, help: raw.help };
   for (const { flag, value } of raw.flags) {
@@ -256,15 +267,6 @@ export function readLine(grammar: Grammar, argv: readonly string[], typed: strin
   }
   if (!raw.help) namePositionals(grammar.positionals, raw.positionals, typed, line.values);
   return line;
-}
-
-/** An index that writes down what it has found. */
-function noting(index: FlagIndex, found: Set<FlagArg>): FlagIndex {
-  const noted = (flag: Flag | undefined): Flag | undefined => {
-    if (flag !== undefined) found.add(flag.arg);
-    return flag;
-  };
-  return { ...index, long: (name) => noted(index.long(name)), short: (letter) => noted(index.short(letter)) };
 }
 
 /** The values that a definition's `run` takes: those of the line, and the defaults. */

@@ -154,6 +154,11 @@ export function allCommands(): readonly CommandEntry[] {
   return table;
 }
 
+/** The path and the other names of every command. */
+export function allNames(): readonly string[] {
+  return table.flatMap(({ path, aliases }) => [path, ...aliases]);
+}
+
 /** The command of this path, or with this other name. */
 export function commandNamed(name: string): CommandEntry | undefined {
   return table.find(({ path, aliases }) => path === name || aliases.includes(name));

@@ -1,6 +1,6 @@
 import { tracing } from "../error";
 import { indexFlags, readFlags, readLine, usageError, withDefaults } from "./args";
-import { allCommands, nouns } from "./commands";
+import { allNames, nouns } from "./commands";
 import { type Found, findCommand, grammarOf, program } from "./find";
 import { type Globals, globalArgs, globalsOf, rootGlobals } from "./globals";
 import type { Io } from "./io";
@@ -155,17 +155,14 @@ function isNoun(word: string): boolean {
 
 /** The words that may stand behind a noun. */
 function namesBelow(noun: string): string[] {
-  const names: string[] = [];
-  const add = (path: string): void => {
-    if (!path.startsWith(noun) || path.startsWith("_")) return;
-    const end = path.indexOf(" ", noun.length);
-    names.push(path.slice(noun.length, end < 0 ? undefined : end));
-  };
-  for (const { path, aliases } of allCommands()) {
-    add(path);
-    for (const alias of aliases) add(alias);
+  const words: string[] = [];
+  for (const name of allNames()) {
+    if (!name.startsWith(noun) || name.startsWith("_")) continue;
+    const end = name.indexOf(" ", noun.length);
+    const word = name.slice(noun.length, end < 0 ? undefined : end);
+    if (word !== words[words.length - 1]) words.push(word);
   }
-  return names;
+  return words;
 }
 
 function unknownCommand(noun: string, word: string): Error {

@@ -11,7 +11,7 @@ import {
   usedNouns,
   valueUsage,
 } from "./catalogue";
-import { allCommands } from "./commands";
+import { allNames } from "./commands";
 import { findCommand, program } from "./find";
 import { rootGlobals } from "./globals";
 import {
@@ -69,7 +69,7 @@ export async function pageAbout(words: readonly string[]): Promise<Page | undefi
 /** What a page is about by its name, with or without the program's in front: `proa-image-trust-set`, `proa-networks`. */
 function wordsOfPage(name: string): string[] | undefined {
   const short = name.startsWith(`${program}-`) ? name.slice(program.length + 1) : name;
-  const paths = allCommands().flatMap(({ path, aliases }) => [path, ...aliases]);
+  const paths = allNames();
   const path =
     paths.find((each) => each.replaceAll(" ", "-") === short) ??
     paths.find((each) => each.includes("-") && each.endsWith(` ${short}`)); // docker-alias

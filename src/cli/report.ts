@@ -34,17 +34,13 @@ const unprintable = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
 
 /** What a name or a stranger's words may hold must not reach the terminal as a command to it. */
 function withoutControls(text: string): string {
-  if (isPlain(text)) return text;
-  return text.replace(unprintable, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}
-
-/** ASCII that can be seen, and line ends: most messages, and quicker said than by an expression that has to be compiled. */
-function isPlain(text: string): boolean {
+  // most messages are ASCII that can be seen, and line ends: quicker said than by an expression that has to be compiled
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
-    if ((code < 0x20 && code !== 0x0a) || code > 0x7e) return false;
+    if ((code >= 0x20 || code === 0x0a) && code <= 0x7e) continue;
+    return text.replace(unprintable, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, "0")}`);
   }
-  return true;
+  return text;
 }
 
 function linesOf(error: unknown, more: ReportMore): string[] {

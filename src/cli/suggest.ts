@@ -34,24 +34,13 @@ export function editDistance(a: string, b: string, limit = Number.POSITIVE_INFIN
   return last[b.length] ?? 0;
 }
 
-/** The letters of a word as bits; some share one. */
-function lettersOf(word: string): number {
-  let letters = 0;
-  for (let at = 0; at < word.length; at++) letters |= 1 << (word.charCodeAt(at) & 31);
-  return letters;
-}
-
 /** Whether more letters stand in one word alone than `limit` steps can bring in line: a step puts one in and takes one out at most. */
-function areFar(letters: number, others: number, limit: number): boolean {
-  let missing = letters & ~others;
-  let further = others & ~letters;
-  let steps = 0;
-  while (missing !== 0 || further !== 0) {
-    missing &= missing - 1;
-    further &= further - 1;
-    steps++;
-  }
-  return steps > limit;
+function areFar(word: string, other: string, limit: number): boolean {
+  let missing = 0;
+  for (let at = 0; at < word.length; at++) if (!other.includes(word[at] as string)) missing++;
+  let further = 0;
+  for (let at = 0; at < other.length; at++) if (!word.includes(other[at] as string)) further++;
+  return missing > limit || further > limit;
 }
 
 type Near = { name: string; distance: number };
@@ -65,13 +54,12 @@ const isNearer = (a: Near, b: Near): boolean =>
  */
 export function suggest(typed: string, names: Iterable<string>): string[] {
   const limit = Math.max(1, Math.min(3, Math.floor(typed.length / 3)));
-  const letters = lettersOf(typed);
   const near: Near[] = [];
   for (const name of names) {
     const begins = typed.length >= 3 && name.startsWith(typed);
     // most are told to be far without counting steps
     const differsInLength = name.length - typed.length > limit || typed.length - name.length > limit;
-    if (!begins && (differsInLength || areFar(letters, lettersOf(name), limit))) continue;
+    if (!begins && (differsInLength || areFar(typed, name, limit))) continue;
     const distance = editDistance(typed, name, limit);
     if (distance <= limit) insert(near, { name, distance });
     else if (begins) insert(near, { name, distance: limit + 1 });
