@@ -16,8 +16,12 @@ function isSilent(level: Globals["logLevel"]): boolean {
   return level === "error" || level === "fatal" || level === "panic";
 }
 
-/** The app of a real process. */
-export function createApp(io: Io, globals: Globals): App {
+/**
+ * The app of a real process.
+ *
+ * @param isGlance nothing is made or changed: somebody is typing
+ */
+export function createApp(io: Io, globals: Globals, isGlance = false): App {
   let context: Context | undefined;
   const env = globals.places === undefined ? io.env : withPlaces(io.env, globals.places);
   return {
@@ -30,6 +34,7 @@ export function createApp(io: Io, globals: Globals): App {
         config: globals.config,
         storageDriver: globals.storageDriver,
         cgroupManager: globals.cgroupManager,
+        isGlance,
         warn: (message) => {
           if (!isSilent(globals.logLevel)) io.stderr.write(`Warning: ${message}\n`);
         },

@@ -36,7 +36,7 @@ export type Context = {
   readonly log: LogDefaults;
   /** Milliseconds of the wall clock since the epoch. */
   readonly now: () => number;
-  /** The state database, opened at the first call. */
+  /** The state database, opened at the first call; where the context is for a glance, to be read only. */
   readonly db: () => Database;
   /** The id maps of this user, read at the first call. */
   readonly host: () => HostMappings;
@@ -50,6 +50,8 @@ export type ContextOptions = {
   config?: string | undefined;
   storageDriver?: string | undefined;
   cgroupManager?: CgroupManagerName | undefined;
+  /** Nothing is made or changed, and nothing waited for: somebody is typing. */
+  isGlance?: boolean | undefined;
   warn: (message: string) => void;
   now?: () => number;
 };
@@ -91,7 +93,10 @@ export function createContext(options: ContextOptions): Context {
     now: options.now ?? Date.now,
     warn: options.warn,
     db: () => {
-      if (!db) {
+      if (!db && options.isGlance === true) {
+        const { openToRead } = require("./database") as typeof import("./database");
+        db = openToRead(paths.database);
+      } else if (!db) {
         makePrivateDirectory(paths.data, uid);
         if (uid === 0 && !isUnshared()) shareAsRoot(paths.data);
         checkRuntimeDirectory(paths, uid);

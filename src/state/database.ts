@@ -40,14 +40,26 @@ export function openDatabase(path: string): Database {
   }
 }
 
+/**
+ * Open the database at `path` for a glance: nothing in it can be changed, and nothing is made, migrated or waited for. Throws SQLite's errors, and `unsupported` where
+ * another proa has made it.
+ */
+export function openToRead(path: string): Database {
+  const db = new Database(path, { readonly: true, strict: true });
+  if (versionOf(db) === SCHEMA) return db;
+  db.close();
+  throw new EngineError("unsupported", "open state", path, "its schema is that of another proa");
+}
+
+function versionOf(db: Database): number {
+  return db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
+}
+
 function open(path: string): Database {
   const db = new Database(path, { create: true, readwrite: true, strict: true });
   try {
     db.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-    const { user_version } = db.query<{ user_version: number }, []>("PRAGMA user_version").get() ?? {
-      user_version: 0,
-    };
-    if (user_version !== SCHEMA) migrate(db, path);
+    if (versionOf(db) !== SCHEMA) migrate(db, path);
     // NORMAL: in WAL a crash loses nothing; a power cut may lose the last rows, and lock and files tell
     db.run(`PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${WAL_PAGES}`);
     return db;
@@ -64,7 +76,7 @@ function migrate(db: Database, path: string): void {
   layReserve(dirname(path));
   db.run("PRAGMA journal_mode = WAL");
   db.transaction(() => {
-    const version = db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
+    const version = versionOf(db);
     if (version > migrations.length) {
       throw new EngineError(
         "unsupported",

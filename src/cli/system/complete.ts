@@ -1,9 +1,9 @@
 import { type App, createApp } from "../app";
 import { defineCommand } from "../tree";
 
-/** Without warnings: nobody has asked for anything yet. */
+/** Without warnings, and without the means to change anything: nobody has asked for anything yet. */
 export function quiet({ io, globals }: App): App {
-  return createApp(io, { ...globals, logLevel: "fatal" });
+  return createApp(io, { ...globals, logLevel: "fatal" }, true);
 }
 
 /** What the completion scripts call: `proa __complete WORD...`, the last word being the one that is typed. */

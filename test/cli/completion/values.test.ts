@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -426,8 +427,28 @@ describe("a key press changes nothing", () => {
     expect(existsSync(join(engine.sandbox.dataHome, "proa"))).toBe(false);
   });
 
+  test("and does not migrate the state of another proa", async () => {
+    await engine.ok(["volume", "create", "data"]);
+    expect(await engine.ok(["__complete", "volume", "rm", ""])).toBe("data\tlocal, unused\n:4");
+    using db = new Database(join(engine.sandbox.dataHome, "proa/state.db"));
+    const version = () => (db.query("PRAGMA user_version").get() as { user_version: number }).user_version;
+    const ours = version();
+    db.run(`PRAGMA user_version = ${ours - 1}`);
+    expect(await engine.ok(["__complete", "volume", "rm", ""])).toBe(":4");
+    expect(version()).toBe(ours - 1);
+    db.run(`PRAGMA user_version = ${ours}`);
+    expect(await engine.ok(["__complete", "volume", "rm", ""])).toBe("data\tlocal, unused\n:4");
+  });
+
+  test("and waits for no database that somebody holds", async () => {
+    using db = new Database(join(engine.sandbox.dataHome, "proa/state.db"));
+    db.run("PRAGMA locking_mode = EXCLUSIVE");
+    db.run("BEGIN EXCLUSIVE");
+    expect(await engine.ok(["__complete", "volume", "rm", ""])).toBe(":4");
+    db.run("ROLLBACK");
+  });
+
   test("and says nothing of a state that cannot be read", async () => {
-    mkdirSync(join(engine.sandbox.dataHome, "proa"), { mode: 0o700 });
     writeFileSync(join(engine.sandbox.dataHome, "proa/state.db"), "no database");
     const { stdout, stderr, exitCode } = await engine.proa(["__complete", "rm", ""]);
     expect([stdout, stderr, exitCode]).toEqual([":4\n", "", 0]);
