@@ -1,5 +1,6 @@
 /** What the files of a control group count, of the life that it was made for. */
 import { closeSync, constants, openSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { entriesOf, readAtOnce } from "../helper";
 import type { LiveState } from "./live";
 
@@ -14,10 +15,17 @@ export type GroupUsage = {
   disk: { readBytes: number; writtenBytes: number } | undefined;
 };
 
-/** Of a container that lives; null where it has no group of its own, or has just ended. */
-export function groupUsage(live: Pick<LiveState, "cgroup" | "cgroups">): GroupUsage | null {
+/**
+ * Of a container that lives; null where it has no group of its own, or has just ended.
+ *
+ * @param known whether a group two above it lets those below be counted; filled in, so that of fifty in one slice it is looked at once
+ */
+export function groupUsage(
+  live: Pick<LiveState, "cgroup" | "cgroups">,
+  known = new Map<string, boolean>(),
+): GroupUsage | null {
   if (live.cgroups) return usageOfVersion1(live.cgroups);
-  return live.cgroup ? usageOfVersion2(live.cgroup) : null;
+  return live.cgroup ? usageOfVersion2(live.cgroup, known) : null;
 }
 
 /**
@@ -78,7 +86,11 @@ function limitIn(path: string, directory?: number): number {
 const without = (usage: number | undefined, cache: number): number | undefined =>
   usage === undefined || cache >= usage ? usage : usage - cache;
 
-function usageOfVersion2(path: string): GroupUsage | null {
+function usageOfVersion2(path: string, known: Map<string, boolean>): GroupUsage | null {
+  const slice = dirname(dirname(path)); // of a scope, in which the container's group is: no group has a controller that none above it gives
+  const counts = known.get(slice) ?? COUNTING.test(readAtOnce(`${slice}/cgroup.subtree_control`) ?? "memory");
+  known.set(slice, counts);
+  if (!counts) return timeOf(readAtOnce(`${path}/cpu.stat`));
   let group: number;
   try {
     group = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY); // ten names deep: looked up once
@@ -92,15 +104,30 @@ function usageOfVersion2(path: string): GroupUsage | null {
   }
 }
 
-function usageIn(group: number): GroupUsage | null {
-  const cpu = readAtOnce("cpu.stat", group);
+/** Controllers that count what is shown; every group has the time of the CPU. */
+const COUNTING = /\b(?:memory|pids|io)\b/;
+
+/** Of cpu.stat, which each group has. */
+function timeOf(cpu: string | null): GroupUsage | null {
   if (cpu === null) return null;
+  return {
+    cpuMicroseconds: keyed(cpu, "usage_usec"),
+    systemMicroseconds: () => keyed(cpu, "system_usec"),
+    memoryBytes: undefined,
+    memoryLimitBytes: 0,
+    processes: undefined,
+    disk: undefined,
+  };
+}
+
+function usageIn(group: number): GroupUsage | null {
+  const time = timeOf(readAtOnce("cpu.stat", group));
+  if (time === null) return null;
   const used = numberIn("memory.current", group);
   const cache = used === undefined ? 0 : keyed(readAtOnce("memory.stat", group), "inactive_file");
   const io = readAtOnce("io.stat", group);
   return {
-    cpuMicroseconds: keyed(cpu, "usage_usec"),
-    systemMicroseconds: () => keyed(cpu, "system_usec"),
+    ...time,
     memoryBytes: without(used, cache),
     memoryLimitBytes: used === undefined ? 0 : limitIn("memory.max", group),
     processes: numberIn("pids.current", group),
@@ -111,6 +138,12 @@ function usageIn(group: number): GroupUsage | null {
 /** Over all disks: `8:0 rbytes=1 wbytes=2 …` each. */
 export function sumOf(text: string, key: string): number {
   return sumBehind(text, ` ${key}=`);
+}
+
+/** The number behind the first `key`; 0 where there is none. */
+export function numberBehind(text: string, key: string): number {
+  const at = text.indexOf(key);
+  return at < 0 ? 0 : Number.parseInt(text.slice(at + key.length, at + key.length + DIGITS), 10) || 0;
 }
 
 /** The sum of the numbers that stand behind `key`. By hand: an expression for each container takes longer to make than the file to read. */

@@ -8,7 +8,7 @@ import { HelperError, readAtOnce } from "../helper";
 import { netdStatus } from "../network";
 import type { ContainerRow, Context } from "../state";
 import { openAlive } from "./alive";
-import { type GroupUsage, groupProcesses, groupUsage } from "./group-usage";
+import { type GroupUsage, groupProcesses, groupUsage, numberBehind } from "./group-usage";
 import { liveState } from "./live";
 import { processesByContainer } from "./processes";
 
@@ -45,11 +45,12 @@ export async function usageOf(
   const groups = new Map<string, { startedMs: number; usage: GroupUsage }>();
   const members = new Map<string, number[]>(); // of groups that do not count all
   const alive = new Map<string, { pid: number; startedMs: number }>();
+  const known = new Map<string, boolean>();
   const asked = trafficOf(context, rows);
   for (const row of rows) {
     if (row.status !== "running") continue;
     const live = liveState(context, row);
-    const usage = live && live.pid !== 0 ? groupUsage(live) : null;
+    const usage = live && live.pid !== 0 ? groupUsage(live, known) : null;
     if (live && usage) {
       groups.set(row.id, { startedMs: live.startedMs, usage });
       if (isWhole(usage)) continue;
@@ -130,13 +131,13 @@ function diskOf(pids: readonly number[]): Usage["disk"] {
   const disk = { readBytes: 0, writtenBytes: 0 };
   for (const pid of pids) {
     const text = readAtOnce(`/proc/${pid}/io`) ?? ""; // it has ended
-    disk.readBytes += Number(/^read_bytes: (\d+)/m.exec(text)?.[1] ?? 0);
-    disk.writtenBytes += Number(/^write_bytes: (\d+)/m.exec(text)?.[1] ?? 0);
+    disk.readBytes += numberBehind(text, "\nread_bytes: ");
+    disk.writtenBytes += numberBehind(text, "\nwrite_bytes: ");
   }
   return disk;
 }
 
 function memoryOf(pid: number): number {
   const text = readAtOnce(`/proc/${pid}/smaps_rollup`) ?? ""; // it has ended, or is a zombie
-  return Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024;
+  return numberBehind(text, "\nPss: ") * 1024;
 }

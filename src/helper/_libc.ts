@@ -10,12 +10,7 @@ const symbols = {
   __errno_location: { args: [], returns: "ptr" },
 } as const;
 
-let opened: ReturnType<typeof dlopen<typeof symbols>>["symbols"] | undefined;
-
-function libc() {
-  opened ??= dlopen("libc.so.6", symbols).symbols;
-  return opened;
-}
+let libc: ReturnType<typeof dlopen<typeof symbols>>["symbols"] | undefined;
 
 // Of Linux' asm/unistd.h: x86_64, and where that differs the generic table, which arm64 has.
 const isX64 = process.arch === "x64";
@@ -57,14 +52,14 @@ export const SYS = {
 } as const;
 
 /** What the system call returned, or -errno. */
-export function callOnce(nr: number, a: number, b: number, c: number, d: number, e: number): number {
-  const { syscall, __errno_location } = libc();
-  const result = Number(syscall(nr, a, b, c, d, e));
-  return result >= 0 ? result : -read.i32(__errno_location() as never, 0);
+export function callOnce(nr: number, a = 0, b = 0, c = 0, d = 0, e = 0): number {
+  libc ??= dlopen("libc.so.6", symbols).symbols;
+  const result = Number(libc.syscall(nr, a, b, c, d, e));
+  return result >= 0 ? result : -read.i32(libc.__errno_location() as never, 0);
 }
 
 /** The same; a call that a signal interrupted is made again, as by Bun, but close(2), which has closed then. */
-export function call(nr: number, a = 0, b = 0, c = 0, d = 0, e = 0): number {
+export function call(nr: number, a?: number, b?: number, c?: number, d?: number, e?: number): number {
   const EINTR = 4;
   for (;;) {
     const result = callOnce(nr, a, b, c, d, e);

@@ -73,8 +73,8 @@ function runtimeBase(env: Environment, uid: number): string {
 }
 
 function isPrivateDirectory(path: string, uid: number): boolean {
-  const stat = lstatSync(path);
-  return stat.isDirectory() && stat.uid === uid && (stat.mode & 0o022) === 0;
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat?.isDirectory() === true && stat.uid === uid && (stat.mode & 0o022) === 0;
 }
 
 /** What a directory is chosen by, for hints. */
@@ -86,6 +86,7 @@ type Variable = "XDG_DATA_HOME" | "XDG_CACHE_HOME" | "XDG_RUNTIME_DIR";
  */
 export function makePrivateDirectory(path: string, uid: number, variable: Variable = "XDG_DATA_HOME"): void {
   try {
+    if (isPrivateDirectory(path, uid)) return; // always but the first time
     mkdirSync(path, { recursive: true, mode: uid === 0 ? 0o711 : 0o700 });
   } catch (error) {
     throw new EngineError("io", "create directory", path, error, { hint: hintFor(variable) });

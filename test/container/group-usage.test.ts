@@ -57,6 +57,25 @@ describe("groupUsage() of version 2", () => {
     });
   });
 
+  test("asks the slice once what groups in it count", () => {
+    const slice = tree({
+      "cgroup.subtree_control": "cpu\n",
+      "a.scope/container/cpu.stat": FILES["cpu.stat"],
+      "a.scope/container/memory.current": "5000\n", // as nobody can have it there
+      "b.scope/container/cpu.stat": FILES["cpu.stat"],
+    });
+    const known = new Map<string, boolean>();
+    expect(groupUsage({ cgroup: join(slice, "a.scope/container") }, known)).toMatchObject({
+      cpuMicroseconds: 3_000_000,
+      memoryBytes: undefined,
+    });
+    rmSync(join(slice, "cgroup.subtree_control"));
+    expect(groupUsage({ cgroup: join(slice, "b.scope/container") }, known)?.processes).toBeUndefined();
+    expect([...known]).toEqual([[slice, false]]);
+    writeFileSync(join(slice, "cgroup.subtree_control"), "cpu memory\n");
+    expect(groupUsage({ cgroup: join(slice, "a.scope/container") })?.memoryBytes).toBe(5000);
+  });
+
   test("is null of a container that has ended, or has no group", () => {
     expect(groupUsage({ cgroup: "/no/such" })).toBeNull();
     expect(groupUsage({ cgroup: "" })).toBeNull();

@@ -72,8 +72,8 @@ describe.skipIf(missing !== null)("run, when a system call fails:", () => {
 
   test.each([
     ["mkdir", "ENOSPC", 1],
+    ["mkdirat", "ENOSPC", 1],
     ["mkdirat", "ENOSPC", 5],
-    ["mkdirat", "ENOSPC", 9],
     ["renameat", "ENOSPC", 1],
     ["write", "ENOSPC", 3],
     ["ftruncate", "ENOSPC", 1],
