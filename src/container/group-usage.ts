@@ -1,7 +1,7 @@
 /** What the files of a control group count, of the life that it was made for. */
 import { closeSync, constants, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { entriesOf, readAtOnce } from "../helper";
+import { entriesAt, readAtOnce } from "../helper";
 import type { LiveState } from "./live";
 
 /** Undefined: the group's controllers do not count it. Limits: 0 is none. */
@@ -43,19 +43,11 @@ function addProcesses(path: string, pids: number[]): boolean {
   for (const line of text?.split("\n") ?? []) if (line !== "") pids.push(Number(line));
   if (text === null) return false;
   try {
-    return statSync(path).nlink === 2 || groupsBelow(path).every((each) => addProcesses(each, pids));
+    if (statSync(path).nlink === 2) return true;
+    const groups = entriesAt(path).filter(({ type }) => type === "directory");
+    return groups.every(({ name }) => addProcesses(`${path}/${name}`, pids));
   } catch {
     return false;
-  }
-}
-
-function groupsBelow(path: string): string[] {
-  const directory = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    const groups = entriesOf(directory).filter(({ type }) => type === "directory");
-    return groups.map(({ name }) => `${path}/${name}`);
-  } finally {
-    closeSync(directory);
   }
 }
 

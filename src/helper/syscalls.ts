@@ -194,9 +194,10 @@ export function readLink(path: string): string | null {
   return n < 0 ? null : texts.decode(room.subarray(0, n));
 }
 
+const O_CLOEXEC_DIRECTORY = 0o2000000 | (process.arch === "x64" ? 0o200000 : 0o40000);
+
 /** Whether another process holds flock(LOCK_EX) on the directory at `path`: false also where nothing is there. */
 export function isDirectoryLocked(path: string): boolean {
-  const O_CLOEXEC_DIRECTORY = 0o2000000 | (process.arch === "x64" ? 0o200000 : 0o40000);
   const ENOENT = 2;
   const fd = call(SYS.openat, AT_FDCWD, pathAt(path, "open"), O_CLOEXEC_DIRECTORY);
   if (fd === -ENOENT) return false;
@@ -283,5 +284,15 @@ export function entriesOf(directory: number): { name: string; type: EntryType }[
       if (/[^\x20-\x7e]/.test(name)) name = decoder.decode(bytes.subarray(at + 19, end));
       if (name !== "." && name !== "..") entries.push({ name, type: TYPES[bytes[at + 18] ?? 0] ?? "other" });
     }
+  }
+}
+
+/** The entries of the directory at `path`. Throws the system's error where it cannot be opened or read. */
+export function entriesAt(path: string): { name: string; type: EntryType }[] {
+  const fd = checked(call(SYS.openat, AT_FDCWD, pathAt(path, "open"), O_CLOEXEC_DIRECTORY), "open", path);
+  try {
+    return entriesOf(fd);
+  } finally {
+    call(SYS.close, fd);
   }
 }

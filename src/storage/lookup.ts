@@ -1,6 +1,6 @@
-import { closeSync, constants, lstatSync, openSync, readlinkSync, type Stats } from "node:fs";
+import { lstatSync, readlinkSync, type Stats } from "node:fs";
 import { join } from "node:path";
-import { type EntryType, entriesOf } from "../helper";
+import { type EntryType, entriesAt } from "../helper";
 import type { Context } from "../state";
 import { isOpaque } from "./_opaque";
 import type { RootSource } from "./driver";
@@ -66,7 +66,7 @@ export function listInStack(
   const seen = new Set<string>();
   const entries: SeenEntry[] = [];
   for (const layer of directory.layers) {
-    for (const { name, type } of entriesAt(layer + directory.path)) {
+    for (const { name, type } of shownEntries(layer + directory.path)) {
       if (seen.has(name) || !wanted(name)) continue;
       seen.add(name);
       const own = `${layer}${directory.path}/${name}`;
@@ -82,17 +82,12 @@ function isGone(path: string): boolean {
   return stat === null || isWhiteout(stat);
 }
 
-function entriesAt(directory: string): { name: string; type: EntryType }[] {
-  let fd: number;
+/** Empty where it is closed to us. */
+function shownEntries(directory: string): ReturnType<typeof entriesAt> {
   try {
-    fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+    return entriesAt(directory);
   } catch {
-    return []; // closed to us
-  }
-  try {
-    return entriesOf(fd);
-  } finally {
-    closeSync(fd);
+    return [];
   }
 }
 

@@ -18,7 +18,7 @@ async function shared(request: CompletionRequest, hasPath: boolean): Promise<Can
   const { prefix, app } = request;
   if (prefix.startsWith("container:")) return ask(containersOf("running"), request, "container:");
   if (hasPath && prefix.startsWith("ns:"))
-    return behind("ns:", hostPaths(app.env, prefix.slice("ns:".length)));
+    return hostPaths(app.env, prefix.slice("ns:".length), "all", "ns:");
   return offer(hasPath ? ["container:", "ns:"] : ["container:"]);
 }
 

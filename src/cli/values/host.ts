@@ -1,20 +1,24 @@
 /** What this host has: files, programs, users, devices, variables. */
-import { type Dirent, readdirSync, readFileSync, type Stats, statSync } from "node:fs";
-import type { EntryType } from "../../helper";
+import { readdirSync, readFileSync, type Stats, statSync } from "node:fs";
+import { type EntryType, entriesAt } from "../../helper";
 import { type Candidate, offer, type Provider, told } from "./candidates";
 import { areMany, type Entry, entryCandidates, isProgram, isShown, type Wanted } from "./entries";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Paths that begin with what was typed, as the shell would complete them; `~/` is the user's home. Directories are open. */
-export function hostPaths(env: Environment, typed: string, wanted: Wanted = "all"): Candidate[] {
-  if (typed === "~") return offer(["~/"]);
+/**
+ * Paths that begin with what was typed, as the shell would complete them; `~/` is the user's home. Directories are open.
+ *
+ * @param head what stands before the path
+ */
+export function hostPaths(env: Environment, typed: string, wanted: Wanted = "all", head = ""): Candidate[] {
+  if (typed === "~") return offer([`${head}~/`]);
   const directory = typed.slice(0, typed.lastIndexOf("/") + 1);
   const base = typed.slice(directory.length);
   const place = directory.startsWith("~/") ? `${env["HOME"] ?? ""}${directory.slice(1)}` : directory || ".";
   return entryCandidates(
     entriesIn(place, (name) => isShown(name, base)),
-    directory,
+    head + directory,
     wanted,
   );
 }
@@ -24,10 +28,10 @@ class HostEntry implements Entry {
   readonly type: EntryType;
   readonly #directory: string;
 
-  constructor(directory: string, dirent: Dirent) {
+  constructor(directory: string, name: string, type: EntryType) {
     this.#directory = directory;
-    this.name = dirent.name;
-    this.type = typeOf(dirent);
+    this.name = name;
+    this.type = type;
   }
 
   stat(): Stats | null {
@@ -35,20 +39,12 @@ class HostEntry implements Entry {
   }
 }
 
-function typeOf(dirent: Dirent): EntryType {
-  if (dirent.isFile()) return "file";
-  if (dirent.isSymbolicLink()) return "link";
-  if (dirent.isDirectory()) return "directory";
-  if (dirent.isCharacterDevice()) return "character";
-  return dirent.isBlockDevice() || dirent.isFIFO() || dirent.isSocket() ? "other" : "unknown";
-}
-
 /** Empty where it is no directory, or closed to us. */
 function entriesIn(directory: string, isMeant: (name: string) => boolean): Entry[] {
   const entries: Entry[] = [];
   try {
-    for (const dirent of readdirSync(directory, { withFileTypes: true }))
-      if (isMeant(dirent.name)) entries.push(new HostEntry(directory, dirent));
+    for (const { name, type } of entriesAt(directory))
+      if (isMeant(name)) entries.push(new HostEntry(directory, name, type));
   } catch {
     // as good as empty
   }

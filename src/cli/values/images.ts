@@ -13,7 +13,7 @@ export const images: Provider = ({ app, prefix }) => {
   const found: Candidate[] = [];
   const sizes = new Map<number, string>(); // of a thousand tags many are of one size
   for (const [full, sizeBytes] of tagNames(db)) {
-    const name = familiarName(full);
+    const name = full.startsWith("docker.io/") ? familiarName(full) : full; // a call for each takes its time
     const value = name.startsWith(prefix) ? name : shortName(name, prefix);
     if (value === undefined) continue;
     let description = sizes.get(sizeBytes);

@@ -31,7 +31,7 @@ function options(request: CompletionRequest, text: string, words: readonly strin
   const word = text.slice(head.length);
   const cut = cutFirst(word, "=");
   if (cut !== undefined) {
-    return /^(upper|work)dir=$/.test(cut[0]) ? behind(head + cut[0], hostPaths(request.app.env, cut[1])) : [];
+    return /^(upper|work)dir=$/.test(cut[0]) ? hostPaths(request.app.env, cut[1], "all", head + cut[0]) : [];
   }
   const named = head.split(",").map((each) => each.replace(/=.*/, "="));
   return behind(head, offer(words.filter((each) => !named.includes(each))));
@@ -150,7 +150,7 @@ export const mount: Provider = async (request) => {
     if (type === "image") return ask(images, request, front);
     if (type === "volume") return ask(volumes, request, front);
     if (typed === "" || typed === "~") return behind(front, offer(["/", "./", "~/"]));
-    return behind(front, hostPaths(app.env, typed));
+    return hostPaths(app.env, typed, "all", front);
   }
   return behind(front, offer(VALUES[key] ?? []));
 };

@@ -43,7 +43,7 @@ export const logOptions: Provider = ({ app, prefix, flags }) => {
   const cut = cutFirst(prefix, "=");
   if (cut === undefined)
     return offer(logOptionNames(flags.get("log-driver")?.at(-1)).map((name) => `${name}=`));
-  if (cut[0] === "path=") return behind(cut[0], hostPaths(app.env, cut[1]));
+  if (cut[0] === "path=") return hostPaths(app.env, cut[1], "all", cut[0]);
   return behind(cut[0], offer(LOG_VALUES[cut[0]] ?? []));
 };
 
