@@ -99,7 +99,7 @@ async function bundle(to: string): Promise<void> {
     plugins: [staticAddon, throughFaces(join(root, "src"))],
     compile: {
       outfile: to,
-      jitPolicy: 10, // most commands end before compiled code pays, but a list of 500 should still get some
+      jitPolicy: 100, // commands end before compiled code pays, those with lists of a thousand too; what goes on for minutes still gets it
       // a tool that people run in any directory takes no code and no settings from there
       autoloadDotenv: false,
       autoloadBunfig: false,
