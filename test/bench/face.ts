@@ -27,7 +27,7 @@ async function compileEmpty(directory: string): Promise<string> {
     bytecode: true,
     compile: {
       outfile: program,
-      jitPolicy: 10,
+      jitPolicy: 100,
       autoloadDotenv: false,
       autoloadBunfig: false,
       autoloadTsconfig: false,
