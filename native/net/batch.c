@@ -186,9 +186,9 @@ void batch_ask_divided(int fd, sa_family_t family)
 	socket_on(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVFRAGSIZE : IP_RECVFRAGSIZE);
 }
 
-void batch_widen(int fd)
+void batch_widen(int fd, int share)
 {
-	int bytes = BATCH_BUFFER_BYTES;
+	int bytes = BATCH_BUFFER_BYTES / share;
 
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));

@@ -64,7 +64,7 @@ void batch_ask_divided(int fd, sa_family_t family);
  * otherwise twice net.core.rmem_max.
  */
 #define BATCH_BUFFER_BYTES (8 << 20)
-void batch_widen(int fd);
+void batch_widen(int fd, int share); /* one of SHARE that are filled together */
 
 /* Send N datagrams in their order. They may be BATCH's own. */
 void batch_send(struct batch *batch, const struct outgoing *out, const struct datagram *datagrams, size_t n);

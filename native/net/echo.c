@@ -458,7 +458,7 @@ static int open_raw4(struct netd *netd)
 	if (fd < 0)
 		return fd;
 	setsockopt(fd, SOL_RAW, ICMP_FILTER, &filter, sizeof(filter));
-	batch_widen(fd);
+	batch_widen(fd, 1);
 	socket_on(fd, IPPROTO_IP, IP_PKTINFO);
 	batch_ask_divided(fd, AF_INET);
 	return fd;
@@ -474,7 +474,7 @@ static int open_raw6(struct netd *netd)
 	ICMP6_FILTER_SETBLOCKALL(&filter);
 	ICMP6_FILTER_SETPASS(ICMP6_ECHO_REQUEST, &filter);
 	setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof(filter));
-	batch_widen(fd);
+	batch_widen(fd, 1);
 	socket_on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
 	socket_on(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
 	socket_on(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);

@@ -15,6 +15,7 @@
 #include "bridge.h"
 #include "space.h"
 
+#define IDLE_MS 1000     /* quiet for so long: give memory back */
 #define STORE_SOCKETS 16 /* of one kind at most; also what one message carries (the kernel's limit is 253) */
 #define PATH_BYTES 128
 
@@ -139,10 +140,14 @@ static void __attribute__((noreturn)) work(int socket)
 	struct pollfd asked = { .fd = socket, .events = POLLIN };
 	int fds[STORE_SOCKETS], n;
 
-	idle_poll(&asked, 1, -1); /* for the first order: often there is none */
-	while (receive_fds(socket, &order, sizeof(order), fds, &n, 0) == sizeof(order)) {
-		struct answer answer = { .kind = order.kind };
+	for (;;) {
+		struct answer answer = { 0 };
 
+		if (poll(&asked, 1, IDLE_MS) == 0)
+			idle_poll(&asked, 1, -1);
+		if (receive_fds(socket, &order, sizeof(order), fds, &n, 0) != sizeof(order))
+			break;
+		answer.kind = order.kind;
 		answer.error = make_sockets(&order, fds, &n);
 		if (send_fds(socket, &answer, sizeof(answer), fds, n) < 0)
 			break;
@@ -392,6 +397,22 @@ int factory_socket(struct netd *netd, int domain, int type, int protocol)
 	if (r < 0)
 		return r;
 	return n == 1 ? fds[0] : -EMFILE;
+}
+
+int factory_sockets(struct netd *netd, int domain, int type, int *fds, int count)
+{
+	struct order order = { .kind = RARE, .domain = domain, .type = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), .count = count };
+	int made[STORE_SOCKETS], n = 0, r = ask(netd, &order, made, &n);
+
+	if (r == 0 && n < count)
+		r = -EMFILE;
+	for (int i = 0; i < n; i++) {
+		if (r == 0)
+			fds[i] = made[i];
+		else
+			close(made[i]);
+	}
+	return r;
 }
 
 int factory_netns(const struct netd *netd)

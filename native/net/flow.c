@@ -303,7 +303,7 @@ static void map_readable(struct netd *netd, struct udp_map *map)
 	flow_used_batch(netd);
 	if (n == BATCH_DATAGRAMS && !map->wide) {
 		map->wide = true;
-		batch_widen(map->watch.fd);
+		batch_widen(map->watch.fd, 1);
 	}
 	bulk_count(netd, &netd->udp->clock, &map->bulk, &map->watch, (uint32_t)n);
 	for (int i = 0, run; i < n; i += run) {
@@ -531,7 +531,7 @@ static void flow_ready(struct netd *netd, struct watch *watch, uint32_t events)
 	}
 	if (n == BATCH_DATAGRAMS && !flow->wide) {
 		flow->wide = true;
-		batch_widen(watch->fd);
+		batch_widen(watch->fd, 1);
 	}
 	bulk_count(netd, &netd->udp->clock, &flow->bulk, watch, (uint32_t)n);
 	sample_header(flow, d, (size_t)n);

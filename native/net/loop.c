@@ -171,6 +171,8 @@ static void run_timers(struct netd *netd)
 
 		timer_clear(netd, timer);
 		timer->expired(netd, timer);
+		loop->dirty = true;
+		loop->busy_ms = loop->now;
 	}
 }
 

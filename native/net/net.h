@@ -202,6 +202,8 @@ enum way policy_way(struct netd *netd, const struct endpoint *from, const union 
  * Blocks for the factory's answer, tens of microseconds. Return: descriptor or -errno.
  */
 int factory_socket(struct netd *netd, int domain, int type, int protocol);
+/* The same for COUNT at once, at most 16, of which no spare ones are kept. Return: 0 with FDS, or -errno. */
+int factory_sockets(struct netd *netd, int domain, int type, int *fds, int count);
 
 /* ---- each room's begin; called once by netd.c, in this order; 0 or -errno with ERR ---- */
 

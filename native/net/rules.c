@@ -223,7 +223,7 @@ static void then_relay(struct nft *nft, uint16_t port)
 	then(nft, NF_ACCEPT);
 }
 
-/* To the listener of those whose addresses end like the sender's: what one container makes wait fills no other's queue. */
+/* To the listener of those whose addresses end like the sender's: what one container makes wait fills the queue of no others. */
 static void then_relay_udp(struct nft *nft, const struct family *family, uint16_t first)
 {
 	const uint16_t big = htons(first), mask = htons(RULES_UDP_PORTS - 1);

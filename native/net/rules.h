@@ -8,7 +8,7 @@
 #include "net.h"
 
 #define RULES_QUEUE 0 /* number of the NFQUEUE that SYNs are held in */
-#define RULES_UDP_PORTS 16
+#define RULES_UDP_PORTS 8
 
 /* What hold.c answers for a SYN, as the mark of its verdict (NF_ACCEPT); without a mark it goes to the relay. */
 enum rules_mark {

@@ -130,14 +130,11 @@ static void listener_ready(struct netd *netd, struct watch *watch, uint32_t even
 		take(netd, &d[i]);
 }
 
-/* A listener on PORT (0: any). Return: descriptor or -errno. */
-static int listener(struct netd *netd, sa_family_t family, uint16_t port)
+/* Make FD a listener on PORT. Return: 0 or -errno. */
+static int listen_on(int fd, sa_family_t family, uint16_t port)
 {
-	autoclose int fd = factory_socket(netd, family, SOCK_DGRAM, 0);
 	union sockaddr_any any = { .any.sa_family = family };
 
-	if (fd < 0)
-		return fd;
 	if (family == AF_INET6) {
 		socket_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
 		socket_on(fd, IPPROTO_IPV6, IPV6_TRANSPARENT);
@@ -155,17 +152,17 @@ static int listener(struct netd *netd, sa_family_t family, uint16_t port)
 		any.v4.sin_port = htons(port);
 	}
 	batch_ask_divided(fd, family);
-	batch_widen(fd);
+	batch_widen(fd, RULES_UDP_PORTS);
 	if (bind(fd, &any.any, sockaddr_len(&any)) < 0)
 		return -errno;
-	return steal_fd(&fd);
+	/* Only now: another netd's port is none of ours, but a flow may be to a peer that has this port (flow.c binds to it). */
+	socket_on(fd, SOL_SOCKET, SO_REUSEADDR);
+	return 0;
 }
 
-static void close_listeners(struct netd *netd, struct watch *listeners, int n)
+static void close_listeners(struct netd *netd, struct watch *listeners)
 {
-	for (int i = 0; i < n; i++) {
-		if (listeners[i].fd < 0)
-			continue;
+	for (int i = 0; i < RULES_UDP_PORTS; i++) {
 		loop_unwatch(netd, &listeners[i]);
 		close_fd(&listeners[i].fd);
 	}
@@ -174,18 +171,20 @@ static void close_listeners(struct netd *netd, struct watch *listeners, int n)
 /* Listen in LISTENERS on the ports from FIRST on. Return: 0, or -errno and none. */
 static int open_listeners(struct netd *netd, struct watch *listeners, sa_family_t family, uint16_t first)
 {
-	for (int i = 0; i < RULES_UDP_PORTS; i++) {
-		int fd = listener(netd, family, (uint16_t)(first + i)), r = fd;
+	int fds[RULES_UDP_PORTS], r = factory_sockets(netd, family, SOCK_DGRAM, fds, RULES_UDP_PORTS);
 
-		listeners[i] = (struct watch){ .fd = fd, .ready = listener_ready };
-		if (fd >= 0)
+	for (int i = 0; i < RULES_UDP_PORTS; i++)
+		listeners[i] = (struct watch){ .fd = r < 0 ? -1 : fds[i], .ready = listener_ready };
+	if (r < 0)
+		return r;
+	for (int i = 0; i < RULES_UDP_PORTS && r == 0; i++) {
+		r = listen_on(listeners[i].fd, family, (uint16_t)(first + i));
+		if (r == 0)
 			r = loop_watch(netd, &listeners[i], EPOLLIN);
-		if (r < 0) {
-			close_listeners(netd, listeners, i + 1);
-			return r;
-		}
 	}
-	return 0;
+	if (r < 0)
+		close_listeners(netd, listeners);
+	return r;
 }
 
 /* All listeners, on ports that are free in both families. IPv6 is left out where the kernel has none. Return: 0 or -errno. */
@@ -204,10 +203,10 @@ static int listen_all(struct netd *netd)
 		if (r < 0)
 			continue;
 		r = open_listeners(netd, room->listen6, AF_INET6, first);
-		if (r == -EADDRINUSE)
-			close_listeners(netd, room->listen4, RULES_UDP_PORTS);
-		else
+		if (r == -EAFNOSUPPORT || r == -EPROTONOSUPPORT || r == -EADDRNOTAVAIL)
 			r = 0;
+		if (r < 0)
+			close_listeners(netd, room->listen4);
 		netd->tproxy_udp_ports = first;
 	}
 	return r;

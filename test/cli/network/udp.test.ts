@@ -1,6 +1,6 @@
 /** UDP of containers: to the outside, through published ports, and what one container's flood does to another. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { netMissing, processesOf, useNet, waitUntil } from "../../harness";
 import { SLEEP } from "../_network";
 import { inspect, printed } from "../container/_shell";
@@ -362,7 +362,12 @@ say(ok)`;
       const begin = (sockets: number) => `${UDP}
 to = ("${HOST[family]}", ${port[family]}); all = [udp(to[0]) for i in range(${sockets})]
 for s in all: s.setblocking(False)`;
-      await sleeping("many", "--network", "proa:host-loopback");
+      const end = async (name: string) => Number((await addressOf(place, name)).split(".").at(-1)) & 7;
+      const others: string[] = [];
+      do {
+        others.push(`many-${others.length}`);
+        await sleeping(others.at(-1) ?? "", "--network", "proa:host-loopback");
+      } while ((await end(others.at(-1) ?? "")) === (await end("client"))); // eight queues: not that of the other
       process.kill(netd.pid, "SIGSTOP");
       try {
         const flood = `${begin(1)}
@@ -370,7 +375,7 @@ end = time.monotonic() + 0.5
 while time.monotonic() < end:
     for i in range(100): attempt(s.sendto, b"flood" * 1800, (to[0], 20000 + i))
 say(True)`;
-        expect(await python<boolean>(engine, "many", flood)).toEqual([true]);
+        expect(await python<boolean>(engine, others.at(-1) ?? "", flood)).toEqual([true]);
         const asking = engine.start([
           "exec",
           "client",
@@ -390,10 +395,32 @@ say([heard(s) for s in all].count(True))`,
         expect(new TextDecoder().decode((await reader.read()).value)).toBe("20\n");
       } finally {
         process.kill(netd.pid, "SIGCONT");
-        await engine.ok(["rm", "-f", "many"]);
+        await engine.ok(["rm", "-f", ...others]);
       }
     },
   );
+
+  test("a peer at a port that the relay itself listens at is reached", async () => {
+    const netd = processesOf(engine.sandbox).find(({ command }) => command.startsWith("proa-netd"));
+    const inside = Bun.spawnSync(["pgrep", "-P", `${netd?.pid}`])
+      .stdout.toString()
+      .trim();
+    const sockets = readFileSync(`/proc/${inside}/net/udp`, "utf8");
+    const own = [...sockets.matchAll(/ 00000000:([0-9A-F]{4}) 00000000:0000 /g)]
+      .map(([, port = ""]) => Number.parseInt(port, 16))
+      .sort((a, b) => a - b);
+    expect(own.length).toBe(8);
+    expect(own[0]).toBe((own[7] ?? 0) - 7);
+    const socket = await Bun.udpSocket({
+      hostname: LOOPBACK[4],
+      port: own[3] ?? 0,
+      socket: { data: (from, data, port, address) => void from.send(data, port, address) },
+    });
+    peers.push(socket);
+    const program = `${UDP}
+s = udp(); s.sendto(b"here", ("${HOST[4]}", ${socket.port})); say(attempt(s.recv, 100) == b"here")`;
+    expect(await python<boolean>(engine, "client", program)).toEqual([true]);
+  });
 
   test("containers of one network exchange datagrams without netd", async () => {
     await serving("near", [], "5303");
