@@ -19,7 +19,7 @@ function isSilent(level: Globals["logLevel"]): boolean {
 /**
  * The app of a real process.
  *
- * @param isGlance nothing is made or changed: somebody is typing
+ * @param isGlance nothing is made, mended or waited for: somebody is typing
  */
 export function createApp(io: Io, globals: Globals, isGlance = false): App {
   let context: Context | undefined;

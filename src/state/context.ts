@@ -50,7 +50,7 @@ export type ContextOptions = {
   config?: string | undefined;
   storageDriver?: string | undefined;
   cgroupManager?: CgroupManagerName | undefined;
-  /** Nothing is made or changed, and nothing waited for: somebody is typing. */
+  /** Nothing is made, mended or waited for: somebody is typing. */
   isGlance?: boolean | undefined;
   warn: (message: string) => void;
   now?: () => number;
@@ -94,6 +94,7 @@ export function createContext(options: ContextOptions): Context {
     warn: options.warn,
     db: () => {
       if (!db && options.isGlance === true) {
+        checkRuntimeDirectory(paths, uid); // locks and sockets in there are believed
         const { openToRead } = require("./database") as typeof import("./database");
         db = openToRead(paths.database);
       } else if (!db) {

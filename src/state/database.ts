@@ -41,14 +41,18 @@ export function openDatabase(path: string): Database {
 }
 
 /**
- * Open the database at `path` for a glance: nothing in it can be changed, and nothing is made, migrated or waited for. Throws SQLite's errors, and `unsupported` where
- * another proa has made it.
+ * Open the database at `path` for a glance: nothing in it can be changed, and nothing is migrated or waited for; SQLite makes its own two files beside it where they
+ * are not there. Throws SQLite's errors, and `unsupported` where another proa has made it.
  */
 export function openToRead(path: string): Database {
   const db = new Database(path, { readonly: true, strict: true });
-  if (versionOf(db) === SCHEMA) return db;
-  db.close();
-  throw new EngineError("unsupported", "open state", path, "its schema is that of another proa");
+  try {
+    if (versionOf(db) === SCHEMA) return db;
+    throw new EngineError("unsupported", "open state", path, "its schema is that of another proa");
+  } catch (error) {
+    db.close();
+    throw error;
+  }
 }
 
 function versionOf(db: Database): number {
@@ -58,10 +62,11 @@ function versionOf(db: Database): number {
 function open(path: string): Database {
   const db = new Database(path, { create: true, readwrite: true, strict: true });
   try {
-    db.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    // at once, for each call takes its time. NORMAL: in WAL a crash loses nothing; a power cut may lose the last rows, and lock and files tell
+    db.run(
+      `PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${WAL_PAGES}`,
+    );
     if (versionOf(db) !== SCHEMA) migrate(db, path);
-    // NORMAL: in WAL a crash loses nothing; a power cut may lose the last rows, and lock and files tell
-    db.run(`PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${WAL_PAGES}`);
     return db;
   } catch (error) {
     db.close();
@@ -74,7 +79,8 @@ function migrate(db: Database, path: string): void {
   if (migrations.length !== SCHEMA) throw new Error(`${migrations.length} migrations, expected ${SCHEMA}`);
   chmodSync(path, 0o600); // before its journal is made, which takes the mode over: it holds what containers are given as secrets
   layReserve(dirname(path));
-  db.run("PRAGMA journal_mode = WAL");
+  db.run("PRAGMA foreign_keys = OFF"); // tables are made anew, and named otherwise
+  db.run("PRAGMA journal_mode = WAL"); // alone: of several statements Bun tells the last one's error only, and this one can fail
   db.transaction(() => {
     const version = versionOf(db);
     if (version > migrations.length) {
@@ -91,6 +97,7 @@ function migrate(db: Database, path: string): void {
     for (const step of migrations.slice(version)) db.run(step);
     db.run(`PRAGMA user_version = ${migrations.length}`);
   }).immediate();
+  db.run("PRAGMA foreign_keys = ON");
 }
 
 function isBusy(error: unknown): boolean {

@@ -14,8 +14,13 @@ export function containerNames(db: Database, status?: ContainerStatus): Containe
     .all(...(status === undefined ? [] : [status]));
 }
 
-/** Every tag, `docker.io/library/debian:latest`, and the bytes of its image. */
-export function tagNames(db: Database): [name: string, sizeBytes: number][] {
+/** Every tag, `docker.io/library/debian:latest`. */
+export function tagNames(db: Database): [name: string][] {
+  return db.query("SELECT name FROM tag ORDER BY name").values() as [string][];
+}
+
+/** Every tag, and the bytes of its image. */
+export function tagSizes(db: Database): [name: string, sizeBytes: number][] {
   return db
     .query(
       "SELECT tag.name, image.size_bytes FROM tag JOIN image ON image.id = tag.image_id ORDER BY tag.name",
