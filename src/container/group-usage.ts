@@ -146,7 +146,7 @@ function sumBehind(text: string, key: string): number {
   return sum;
 }
 
-const DIGITS = 20; // of 64 bits
+const DIGITS = 40; // of 64 bits, and blanks in front of them
 
 const TICK_MICROSECONDS = 10_000; // of cpuacct.stat
 

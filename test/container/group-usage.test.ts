@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { groupProcesses, groupUsage, sumOf } from "../../src/container/group-usage";
+import { groupProcesses, groupUsage, numberBehind, sumOf } from "../../src/container/group-usage";
 
 const made: string[] = [];
 afterAll(() => {
@@ -88,6 +88,8 @@ describe("groupUsage() of version 2", () => {
       writtenBytes: 0,
     });
     expect(sumOf("8:0 rbytes=5 wbytes=6", "wbytes")).toBe(6);
+    expect(numberBehind(`Rss: 1 kB\nPss:${"12345678901".padStart(22)} kB\n`, "\nPss: ")).toBe(12345678901);
+    expect(numberBehind("Rss: 1 kB\n", "\nPss: ")).toBe(0);
   });
 });
 

@@ -146,6 +146,8 @@ describe.skipIf(missing !== null)(`values [${missing ?? "ready"}]`, () => {
     expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/);
     expect(await values("login", "")).toContain("docker.io");
     expect(await values("inspect", "--type", "volume", "")).toEqual(["data"]);
+    expect(await lines(["inspect", here.tiny])).toEqual([`${here.tiny}\timage`, ":4"]);
+    expect((await lines(["inspect", "--type", "image", here.tiny]))[0]).toMatch(/\t[\d.]+[kM]?B$/);
     expect(await values("inspect", "dat")).toEqual(["data"]); // no id begins so
   });
 
