@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { createEngine, makeImage, missing, pushImage, tinyLayer, useTiny } from "../../harness";
@@ -439,6 +439,15 @@ describe("a key press changes nothing", () => {
     expect(await engine.ok(["__complete", "volume", "rm", ""])).toBe(":4");
     expect(version()).toBe(ours - 1);
     db.run(`PRAGMA user_version = ${ours}`);
+    expect(await engine.ok(["__complete", "volume", "rm", ""])).toBe("data\tlocal, unused\n:4");
+  });
+
+  test("and believes nothing in a runtime directory that others can write", async () => {
+    const runtime = join(engine.sandbox.runtimeDir, "proa");
+    mkdirSync(runtime);
+    chmodSync(runtime, 0o777);
+    expect(await engine.ok(["__complete", "volume", "rm", ""])).toBe(":4");
+    rmSync(runtime, { recursive: true });
     expect(await engine.ok(["__complete", "volume", "rm", ""])).toBe("data\tlocal, unused\n:4");
   });
 

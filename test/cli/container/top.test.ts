@@ -1,6 +1,6 @@
 /** `proa top`: ps(1)'s columns, and podman's. */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { missing, useTiny } from "../../harness";
+import { missing, useTiny, waitUntil } from "../../harness";
 import { detach, inspect, removeAll } from "./_shell";
 
 describe.skipIf(missing !== null)("top", () => {
@@ -13,6 +13,7 @@ describe.skipIf(missing !== null)("top", () => {
     if (missing !== null) return;
     const script = "sleep 1000 & printf '\\033[31m' >/proc/self/comm; wait";
     await detach(place, "web", ["sh", "-c", script], ["-u", "app", "--cap-drop", "ALL"]);
+    await waitUntil(async () => (await top("args")).some(([args]) => args === "sleep 1000"));
   });
 
   test("names of columns show the container's own numbers and users", async () => {
