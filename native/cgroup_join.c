@@ -11,15 +11,12 @@
 #include "bus.h"
 #include "cgroup.h"
 #include "cgroup_group.h"
+#include "live.h"
 #include "util.h"
-
-#define STATE_LIMIT (64 << 10)
 
 bool cgroup_find(int run_dir_fd, struct cgroup_place *out)
 {
-	autofree char *text = NULL;
-	ssize_t len = read_file_at(run_dir_fd, "state.json", &text, STATE_LIMIT);
-	json_t *state = len > 0 ? json_loadb(text, (size_t)len, 0, NULL) : NULL;
+	json_t *state = live_read(run_dir_fd, NULL);
 	const char *path = json_string_value(json_object_get(state, "cgroup")), *bus = json_string_value(json_object_get(state, "bus"));
 	json_t *paths = json_object_get(state, "cgroups");
 

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
@@ -52,6 +51,16 @@ int live_write(const struct live *live, struct err *err)
 	return r < 0 ? err_set(err, -r, "write state", live->bundle) : 0;
 }
 
+json_t *live_read(int run_dir_fd, int *why)
+{
+	autofree char *text = NULL;
+	ssize_t len = read_file_at(run_dir_fd, LIVE_FILE, &text, STATE_LIMIT);
+
+	if (why)
+		*why = len < 0 ? (int)len : 0;
+	return len < 0 ? NULL : json_loadb(text, (size_t)len, 0, NULL);
+}
+
 static int none(const char *run_dir, struct err *err)
 {
 	err_setf(err, 0, "find container", run_dir, "it is not running");
@@ -61,14 +70,13 @@ static int none(const char *run_dir, struct err *err)
 /* The pid in state.json and the start that it is of. Return: 0, or -errno with ERR. */
 static int read_pid(int dir, const char *run_dir, pid_t *pid, int64_t *started_ms, struct err *err)
 {
-	autofree char *text = NULL;
-	ssize_t len = read_file_at(dir, LIVE_FILE, &text, STATE_LIMIT);
+	int r;
+	json_t *state = live_read(dir, &r);
 
-	if (len == -ENOENT)
+	if (r == -ENOENT)
 		return none(run_dir, err);
-	if (len < 0)
-		return err_set(err, (int)-len, "read state of container", run_dir);
-	json_t *state = json_loadb(text, (size_t)len, 0, NULL);
+	if (r < 0)
+		return err_set(err, -r, "read state of container", run_dir);
 	*pid = (pid_t)json_integer_value(json_object_get(state, "pid"));
 	*started_ms = json_integer_value(json_object_get(state, "startedMs"));
 	json_decref(state);
@@ -108,9 +116,7 @@ int live_find(int run_dir_fd, const char *run_dir, pid_t *pid, int *pidfd, struc
 
 bool live_is_paused(int run_dir_fd)
 {
-	autofree char *text = NULL;
-	ssize_t len = read_file_at(run_dir_fd, LIVE_FILE, &text, STATE_LIMIT);
-	json_t *state = len > 0 ? json_loadb(text, (size_t)len, 0, NULL) : NULL;
+	json_t *state = live_read(run_dir_fd, NULL);
 	const char *status = json_string_value(json_object_get(state, "status"));
 	bool paused = status && strcmp(status, "paused") == 0;
 

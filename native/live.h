@@ -8,6 +8,7 @@
 #ifndef PROA_LIVE_H
 #define PROA_LIVE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -42,6 +43,9 @@ const char *live_health_name(enum live_health health);
 /* Health as it stands in state.json and exit.json: an object, or null. */
 #define LIVE_HEALTH_BYTES 64
 void live_health_json(const struct live *live, char text[LIVE_HEALTH_BYTES]);
+
+/* The state in the directory behind RUN_DIR_FD, owned; NULL where it cannot be read, with -errno in *WHY (which may be NULL), or is no JSON, with 0. */
+json_t *live_read(int run_dir_fd, int *why);
 
 /*
  * Open the first process of a container that runs, from the state in the directory behind RUN_DIR_FD; RUN_DIR is its name for errors. It is

@@ -45,6 +45,8 @@ static const struct verb {
 	{ "network-reload", verb_network_reload, false, false },
 	{ "chown-tree", verb_chown_tree, false, false },
 	{ "tree-size", verb_tree_size, false, false },
+	{ "usage", verb_usage, false, false },
+	{ "processes", verb_processes, false, false },
 };
 
 /* Keys of a request whose value is a descriptor that the caller left open for us. */

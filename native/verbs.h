@@ -27,5 +27,7 @@ int verb_netd_status(json_t *request); /* netquery.c */
 int verb_network_reload(json_t *request); /* netquery.c */
 int verb_chown_tree(json_t *request);  /* tree_each.c */
 int verb_tree_size(json_t *request);   /* tree_each.c */
+int verb_usage(json_t *request);       /* usage.c */
+int verb_processes(json_t *request);   /* usage.c */
 
 #endif

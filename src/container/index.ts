@@ -51,7 +51,7 @@ export { signalNumber } from "./signal";
 export { type ContainerSize, containerSize } from "./size";
 export { specOf } from "./spec";
 export { runContainer, type StartOptions, startContainer, startDetached } from "./start";
-export { type Usage, usageOf } from "./stats";
+export { listWithUsage, type Usage, type Usages, usageOf } from "./stats";
 export { killContainer, restartInPlace, type StopOptions, stopContainers, waitForKilled } from "./stop";
 export { tellOnce } from "./told";
 export { type ProcessTable, topContainer } from "./top";

@@ -1,10 +1,10 @@
 /** The processes of a container, as the host's ps shows them. */
-import { closeSync } from "node:fs";
 import { EngineError } from "../error";
+import { callHelper, type MembersRecord } from "../helper";
 import type { ContainerRow, Context } from "../state";
-import { notRunning, openAlive } from "./alive";
+import { notRunning } from "./alive";
 import { tell } from "./journal";
-import { processesByContainer } from "./processes";
+import { runDirectory } from "./places";
 
 /** Titles, and a row of texts for each process; the last column may hold blanks. */
 export type ProcessTable = { titles: string[]; processes: string[][] };
@@ -16,13 +16,18 @@ const PS_ARGS = ["-ef"];
  * The container's processes. `psArgs` are ps(1)'s own, whose output must have a column PID, or names of podman's columns (top-descriptors.ts).
  * Throws `not-running`, `usage` with ps's own words.
  */
-export function topContainer(context: Context, row: ContainerRow, psArgs: readonly string[]): ProcessTable {
-  const { pids, first } = pidsOf(context, row);
+export async function topContainer(
+  context: Context,
+  row: ContainerRow,
+  psArgs: readonly string[],
+): Promise<ProcessTable> {
+  const members = await membersOf(context, row);
+  const pids = new Set(members.pids);
   if (isWord(psArgs[0])) {
     const { areDescriptors, describeProcesses } = descriptors();
     if (areDescriptors(psArgs)) {
       tell(context, row, "top");
-      return describeProcesses(pids, first, psArgs, context.now());
+      return describeProcesses(pids, members.first, psArgs, context.now());
     }
   }
   const ps = Bun.which("ps");
@@ -57,13 +62,12 @@ function cells(line: string, columns: number): string[] {
   return [...words.slice(0, columns - 1), words.slice(columns - 1).join(" ")];
 }
 
-/** Pids, in our own numbering, of the container's processes. */
-function pidsOf(context: Context, row: ContainerRow): { pids: Set<number>; first: number } {
-  const alive = openAlive(context, row);
-  if (!alive) throw notRunning("list processes", row);
-  closeSync(alive.pidfd);
-  const processes = processesByContainer(new Map([[row.id, alive.pid]])).get(row.id) ?? [];
-  return { pids: new Set(processes.map(({ pid }) => pid)), first: alive.pid };
+async function membersOf(context: Context, row: ContainerRow): Promise<MembersRecord> {
+  const runDirs = [runDirectory(context, row.id)];
+  const { containers } = await callHelper(context.paths.cache, "processes", { runDirs });
+  const members = containers[row.id];
+  if (!members) throw notRunning("list processes", row);
+  return members;
 }
 
 /** Options of ps begin with a dash, or are letters in BSD's manner, which are no names of columns. */

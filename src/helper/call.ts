@@ -16,6 +16,7 @@ import type {
   LayerDiffRequest,
   LayerShareRequest,
   LogsRequest,
+  MembersRecord,
   MountRootRequest,
   NetdFeatures,
   NetdStatus,
@@ -24,6 +25,8 @@ import type {
   RunRequest,
   TreeSizeRequest,
   UnshareRequest,
+  UsageReply,
+  UsageRequest,
 } from "./protocol";
 import { execve, keepOnExec, memfdCreate, pipe } from "./syscalls";
 
@@ -42,6 +45,8 @@ type Call = {
   "copy-tree": [CopyTreeRequest, Record<string, never>];
   "chown-tree": [ChownTreeRequest, Record<string, never>];
   "tree-size": [TreeSizeRequest, { sizeBytes: number }];
+  usage: [UsageRequest, UsageReply];
+  processes: [UsageRequest, UsageReply<MembersRecord>];
   "layer-diff": [LayerDiffRequest, Packed];
   "mount-root": [MountRootRequest, Record<string, never>];
   features: [FeaturesRequest, Features];

@@ -472,6 +472,35 @@ export type StateRecord = {
   finishedMs?: number;
 };
 
+/** These run directories, or all in this one. */
+export type UsageRequest = { runDirs: readonly string[] | string };
+
+/** Of those that live, by id, at a moment of the monotonic clock. */
+export type UsageReply<Of = UsageRecord> = { atMicroseconds: number; containers: Record<string, Of> };
+
+/** What a container has used up to a moment. */
+export type UsageRecord = {
+  /** Of this life. */
+  startedMs: number;
+  /** Whether its group has counted the CPU's time, from the start on. */
+  isOfGroup: boolean;
+  /** Of its group; else of its processes and of their children that have ended. */
+  cpuMicroseconds: number;
+  /** 0 where it has no group. */
+  systemMicroseconds: number;
+  /** Without inactive cache; of processes their proportional set size. */
+  memoryBytes: number;
+  /** 0: it has none. */
+  memoryLimitBytes: number;
+  /** Threads where its group counts them. */
+  processes: number;
+  /** Read from disks and written to them; without a group by the processes that live. */
+  disk: { readBytes: number; writtenBytes: number };
+};
+
+/** Pids in our own numbering. */
+export type MembersRecord = { first: number; pids: number[] };
+
 /** What netd tells of itself and of those connected; counters are the container's. */
 export type NetdStatus = {
   pid: number;

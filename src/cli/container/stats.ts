@@ -3,8 +3,10 @@ import {
   findContainer,
   type ListedContainer,
   listContainers,
+  listWithUsage,
   tellOnce,
   type Usage,
+  type Usages,
   usageOf,
 } from "../../container";
 import type { ContainerRow } from "../../state";
@@ -115,7 +117,7 @@ const fields: Record<string, Field<Line>> = {
   CPUSystemNano: {
     header: "CPU SYSTEM NANO",
     isExtra: true,
-    value: of(({ systemMicroseconds }) => String(Math.trunc(systemMicroseconds() * 1000))),
+    value: of(({ systemMicroseconds }) => String(Math.trunc(systemMicroseconds * 1000))),
   },
   SystemNano: { header: "SYSTEM NANO", isExtra: true, value: of(() => String(Date.now() * 1e6)) },
   AvgCPU: {
@@ -182,17 +184,16 @@ export const command = defineCommand({
       throw usageError("names and --latest cannot be used together");
     if (!args["no-stream"]) needStdout();
     const names = args.latest ? [(await newest(app, "show statistics of container")).id] : args.container;
-    let last: Sample | undefined;
-    for (let round = 0; ; round++) {
-      const rows = await rowsOf(app, names, args.all);
-      last ??= await sample(app, rows);
-      if (round === 0 && !isOfGroups(last)) tellOnce(app.context, "stats-of-processes", whyProcesses);
-      const isFirst = round === 0;
+    const list = (): Promise<Row[]> => rowsOf(app, names, args.all);
+    let { rows, usage: last } = await first(app, names, list);
+    if (!isOfGroups(last)) tellOnce(app.context, "stats-of-processes", whyProcesses);
+    for (let isFirst = true; ; isFirst = false) {
+      if (!isFirst) rows = await list();
       // what a group counts, it counts from the start on: nothing has to be waited for
       const isKnown = isFirst && args["no-stream"] && !given.has("interval") && isOfGroups(last);
       if (!isKnown) await Bun.sleep(isFirst && !given.has("interval") ? FIRST_MS : args.interval * 1000);
-      const now = isKnown ? last : await sample(app, rows);
-      const lines = rows.map((row) => lineOf(row, isKnown ? null : (last as Sample), now));
+      const now = isKnown ? last : await usageOf(app.context, rows);
+      const lines = rows.map((row) => lineOf(row, isKnown ? null : last, now));
       const text = await formatRows(lines, {
         fields,
         columns: ["ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs"],
@@ -213,31 +214,33 @@ export const command = defineCommand({
 const whyProcesses = (): string =>
   "there are containers without a control group of their own: their figures are added up from their processes";
 
-type Sample = { atMs: number; usages: Map<string, Usage | null> };
-
-async function sample({ context }: App, rows: readonly ContainerRow[]): Promise<Sample> {
-  return { atMs: performance.now(), usages: await usageOf(context, rows) };
+function isOfGroups({ of }: Usages): boolean {
+  return [...of.values()].every(({ isOfGroup }) => isOfGroup);
 }
 
-function isOfGroups({ usages }: Sample): boolean {
-  return [...usages.values()].every((usage) => usage === null || usage.isOfGroup);
-}
+type Row = ContainerRow | ListedContainer;
 
-async function rowsOf(
+async function first(
   { context }: App,
   names: readonly string[],
-  all: boolean,
-): Promise<(ContainerRow | ListedContainer)[]> {
+  list: () => Promise<Row[]>,
+): Promise<{ rows: Row[]; usage: Usages }> {
+  if (names.length === 0) return listWithUsage(context, list);
+  const rows = await list();
+  return { rows, usage: await usageOf(context, rows) };
+}
+
+async function rowsOf({ context }: App, names: readonly string[], all: boolean): Promise<Row[]> {
   if (names.length === 0) return listContainers(context, all);
   return Promise.all(names.map((name) => findContainer(context, "show statistics of container", name)));
 }
 
 /** BEFORE null: over its whole life. */
-function lineOf(row: ContainerRow, before: Sample | null, now: Sample): Line {
-  const usage = now.usages.get(row.id) ?? null;
+function lineOf(row: ContainerRow, before: Usages | null, now: Usages): Line {
+  const usage = now.of.get(row.id) ?? null;
   if (before === null) return { row, usage, cpuShare: usage ? sinceStart(usage) : 0 };
-  const earlier = before.usages.get(row.id);
+  const earlier = before.of.get(row.id);
   const isSameLife = usage && earlier && earlier.startedMs === usage.startedMs;
   const microseconds = isSameLife ? Math.max(0, usage.cpuMicroseconds - earlier.cpuMicroseconds) : 0;
-  return { row, usage, cpuShare: microseconds / 1000 / Math.max(1, now.atMs - before.atMs) };
+  return { row, usage, cpuShare: microseconds / Math.max(1000, now.atMicroseconds - before.atMicroseconds) };
 }

@@ -43,7 +43,7 @@ export const command = defineCommand({
       ? await newest(app, "list processes")
       : await findContainer(app.context, "list processes", container ?? "");
     const options = latest && container !== undefined ? [container, ...args.options] : args.options;
-    const { titles, processes } = topContainer(app.context, row, options);
+    const { titles, processes } = await topContainer(app.context, row, options);
     const { io } = app;
     const text = tableOf(titles, processes);
     const width = io.stdout.columns;
