@@ -15,7 +15,7 @@
 #include "util.h"
 #include "verbs.h"
 
-#define FILE_LIMIT (1 << 20) /* of a figure's file: io.stat has a line a disk */
+#define FILE_LIMIT (256 << 10) /* of a figure's file: io.stat has a line a disk */
 #define UNKNOWN -1
 #define NO_LIMIT (INT64_C(1) << 62) /* "max", and what version 1 has for it (PAGE_COUNTER_MAX, a little above), is no limit */
 #define MICROSECONDS INT64_C(1000000)
@@ -38,6 +38,21 @@ struct container {
 	struct census_owner members;
 };
 
+/*
+ * The text of FILE, which is the kernel's, made as a whole for one read. Kept until the next one. Return: NULL where it cannot be read, or is longer than any.
+ */
+static const char *text_of(int dir, const char *file)
+{
+	static char text[FILE_LIMIT];
+	autoclose int fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+
+	if (n < 0 || n == sizeof(text))
+		return NULL;
+	text[n] = '\0';
+	return text;
+}
+
 /* The number behind the first KEY of TEXT, 0 where there is none. */
 static int64_t behind(const char *text, const char *key)
 {
@@ -59,19 +74,19 @@ static int64_t sum_behind(const char *text, const char *key)
 /* As behind(), of FILE. */
 static int64_t behind_in(int dir, const char *file, const char *key)
 {
-	autofree char *text = NULL;
+	const char *text = text_of(dir, file);
 
-	return read_file_at(dir, file, &text, FILE_LIMIT) < 0 ? 0 : behind(text, key);
+	return text ? behind(text, key) : 0;
 }
 
 /* A file with one number; UNKNOWN where it is not there, or holds none. */
 static int64_t number_in(int dir, const char *file)
 {
-	autofree char *text = NULL;
+	const char *text = text_of(dir, file);
 	int64_t number;
 	char *end;
 
-	if (read_file_at(dir, file, &text, FILE_LIMIT) < 0)
+	if (!text)
 		return UNKNOWN;
 	number = strtoll(text, &end, 10);
 	return end == text ? UNKNOWN : number;
@@ -98,9 +113,9 @@ static int open_directory(const char *path)
 /* GROUP: its directory, or -1. Return: whether there is one that counts the CPU's time. */
 static bool count_version2(int group, struct usage *out)
 {
-	autofree char *cpu = NULL, *io = NULL;
+	const char *cpu = text_of(group, "cpu.stat"), *io;
 
-	if (read_file_at(group, "cpu.stat", &cpu, FILE_LIMIT) < 0)
+	if (!cpu)
 		return false;
 	out->cpu_us = behind(cpu, "usage_usec ");
 	out->system_us = behind(cpu, "\nsystem_usec ");
@@ -110,7 +125,8 @@ static bool count_version2(int group, struct usage *out)
 		out->memory_limit = limit_in(group, "memory.max");
 	}
 	out->processes = number_in(group, "pids.current");
-	if (read_file_at(group, "io.stat", &io, FILE_LIMIT) >= 0) {
+	io = text_of(group, "io.stat");
+	if (io) {
 		out->read_bytes = sum_behind(io, " rbytes=");
 		out->written_bytes = sum_behind(io, " wbytes=");
 	}
@@ -126,7 +142,7 @@ static int open_controller(json_t *groups, const char *controller)
 static bool count_version1(json_t *groups, int cpuacct, struct usage *out)
 {
 	autoclose int memory = open_controller(groups, "memory"), pids = open_controller(groups, "pids"), blkio = open_controller(groups, "blkio");
-	autofree char *io = NULL;
+	const char *io;
 	int64_t nanoseconds = number_in(cpuacct, "cpuacct.usage");
 
 	if (nanoseconds == UNKNOWN)
@@ -140,7 +156,8 @@ static bool count_version1(json_t *groups, int cpuacct, struct usage *out)
 	}
 	if (pids >= 0)
 		out->processes = number_in(pids, "pids.current");
-	if (blkio >= 0 && read_file_at(blkio, "blkio.throttle.io_service_bytes", &io, FILE_LIMIT) >= 0) {
+	io = blkio >= 0 ? text_of(blkio, "blkio.throttle.io_service_bytes") : NULL;
+	if (io) {
 		out->read_bytes = sum_behind(io, " Read ");
 		out->written_bytes = sum_behind(io, " Write ");
 	}
@@ -192,7 +209,7 @@ static void add_processes(const struct census_owner *members, struct usage *usag
 	if (usage->processes == UNKNOWN)
 		usage->processes = (int64_t)members->n;
 	for (size_t i = 0; i < members->n; i++) {
-		autofree char *io = NULL;
+		const char *io;
 		char path[64];
 
 		if (memory) {
@@ -200,7 +217,8 @@ static void add_processes(const struct census_owner *members, struct usage *usag
 			usage->memory += behind_in(AT_FDCWD, path, "\nPss:") * 1024; /* nothing of one that has ended, or is a zombie */
 		}
 		snprintf(path, sizeof(path), "/proc/%d/io", (int)members->pids[i]);
-		if (disk && read_file_at(AT_FDCWD, path, &io, FILE_LIMIT) >= 0) {
+		io = disk ? text_of(AT_FDCWD, path) : NULL;
+		if (io) {
 			usage->read_bytes += behind(io, "\nread_bytes: ");
 			usage->written_bytes += behind(io, "\nwrite_bytes: ");
 		}
