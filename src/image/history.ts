@@ -1,6 +1,6 @@
 import { type Context, layerSizesOfImage, tagsOfImage } from "../state";
 import { millisecondsOf } from "./_rows";
-import { familiarName } from "./list";
+import { familiarName } from "./familiar";
 import { configOf, type StoredImage } from "./stored";
 
 /** One step of an image's making. */

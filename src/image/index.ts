@@ -16,6 +16,7 @@ export { type Checked, type CheckOptions, checkImages, type Problem, tidyStore }
 export { dropBlobs } from "./drop-blobs";
 export { embeddedImage } from "./embedded";
 export { receiveImage, sendImage } from "./exchange";
+export { familiarName } from "./familiar";
 export { changesOfImage, type FileChange } from "./files";
 export { EXCHANGE_GREETING } from "./greeting";
 export { type HistoryLine, historyOf } from "./history";
@@ -25,7 +26,6 @@ export { type LayerTree, layerTree, namesOfTop } from "./layer-tree";
 export type { LazyPull } from "./lazy";
 export {
   countImages,
-  familiarName,
   type ImageSummary,
   isBelowAnother,
   listImages,

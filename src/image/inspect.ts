@@ -12,7 +12,7 @@ import {
   tagsOfImage,
 } from "../state";
 import { hasBlob, layerKind, layerPath, readBlob, selectDriver } from "../storage";
-import { familiarName } from "./list";
+import { familiarName } from "./familiar";
 import { configOf, notFound, type StoredImage } from "./stored";
 
 /** `image inspect` in the shape of the Docker Engine API (GET /images/{name}/json). */

@@ -8,7 +8,7 @@ import {
   layersOfImage,
   tagsOfImage,
 } from "../state";
-import { familiarName } from "./list";
+import { familiarName } from "./familiar";
 import { notFound, type StoredImage } from "./stored";
 
 export type LayerTree = {

@@ -37,7 +37,7 @@ import {
   tagsOfImage,
 } from "../state";
 import { collectGarbage, hasBlob, readBlob, whileKept } from "../storage";
-import { familiarName } from "./list";
+import { familiarName } from "./familiar";
 import { lookUpImage, type StoredImage } from "./stored";
 
 const configLimitBytes = 8 << 20;

@@ -12,7 +12,7 @@ import {
   tagsOfImage,
 } from "../state";
 import { collectGarbage, projectIndex } from "../storage";
-import { familiarName } from "./list";
+import { familiarName } from "./familiar";
 import { type Found, lookUp, notFound } from "./stored";
 
 /** Removing names, and images whose last name has gone. */

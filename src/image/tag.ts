@@ -10,7 +10,7 @@ import {
   tagsOfImage,
 } from "../state";
 import { collectGarbage, projectIndex } from "../storage";
-import { familiarName } from "./list";
+import { familiarName } from "./familiar";
 import { findImage, lookUp, notFound } from "./stored";
 
 /** Give the image SOURCE the name TARGET as well, taking it from whichever image had it. */

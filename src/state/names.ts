@@ -62,6 +62,13 @@ export function manifestListNames(db: Database): string[] {
     .map(({ name }) => name);
 }
 
+/** By name; `digest` of its manifest. */
+export function artifactNames(db: Database): { name: string; digest: string }[] {
+  return db
+    .query<{ name: string; digest: string }, []>("SELECT name, digest FROM artifact ORDER BY name")
+    .all();
+}
+
 /** Keys of the labels that anything of a sort has, and their values where there are at most `limit` of them. */
 export function labelsInUse(
   db: Database,

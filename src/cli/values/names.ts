@@ -1,5 +1,5 @@
 /** Names of networks, volumes, secrets, and of anything; labels. */
-import { allArtifacts, allNetworks, labelsInUse, secretNames, volumeNames } from "../../state";
+import { allNetworks, artifactNames, labelsInUse, secretNames, volumeNames } from "../../state";
 import { type CompletionRequest, offer, openWith, type Provider, told } from "./candidates";
 import { database } from "./database";
 
@@ -41,7 +41,7 @@ export const volumes: Provider = ({ app }) => {
 export const artifacts: Provider = ({ app }) => {
   const db = database(app);
   if (db === null) return [];
-  return allArtifacts(db).map(({ name, digest }) => told(name, digest.slice(7, 19)));
+  return artifactNames(db).map(({ name, digest }) => told(name, digest.slice(7, 19)));
 };
 
 export const secrets: Provider = ({ app }) => {
