@@ -15,4 +15,6 @@ async function toldVersion(): Promise<boolean> {
 }
 
 const isVersion = argv.length === 1 && (argv[0] === "--version" || argv[0] === "-v");
-process.exit(isVersion && (await toldVersion()) ? 0 : await (await import("./cli/start")).start(argv));
+const isKeyPress = argv[0] === "__complete" || argv[0] === "__completeNoDesc";
+const face = () => (isKeyPress ? import("./cli/key-press") : import("./cli/start"));
+process.exit(isVersion && (await toldVersion()) ? 0 : await (await face()).start(argv));

@@ -56,41 +56,51 @@ export function wordsAfter(text: string | undefined): string[] {
   return text === undefined || text === "" ? [] : text.split("\n");
 }
 
-/** The answer as text. */
-export function printCompletion({ candidates, directive }: Completion): string {
-  let text = "";
-  for (const { value, description } of candidates) {
-    text += description === undefined ? `${value}\n` : `${value}\t${description}\n`;
-  }
-  return `${text}:${directive}\n`;
+/** The answer as text; bare: without descriptions. */
+export function printCompletion({ candidates, directive }: Completion, isBare = false): string {
+  return `${textOf(candidates, isBare) ?? textOf(withoutControls(candidates), isBare)}:${directive}\n`;
 }
 
-/** A line end would be the end of a candidate, other controls are orders to the terminal. */
-const control = /[\x00-\x1f\x7f]/;
-
 /**
- * Leave out what does not begin with the word, once each, and say where a blank would be in the way. All controls are looked for in one text: of 1,500
+ * Null where there is a control: a line end would be the end of a candidate, others are orders to the terminal. They are looked for in the whole text: of 1,500
  * candidates a regular expression for each takes a millisecond.
  */
-function only(completion: Completion, word: string): Completion {
-  const seen = new Set<string>();
-  const candidates: Candidate[] = [];
-  let { directive } = completion;
-  let all = "";
-  for (const each of completion.candidates) {
-    const { value, description } = each;
-    if (!value.startsWith(word) || seen.size === seen.add(value).size) continue;
-    candidates.push(each);
-    all += description === undefined ? value : value + description;
-    if (each.isOpen === true) directive |= directives.noSpace;
+function textOf(candidates: readonly Candidate[], isBare: boolean): string | null {
+  let text = "";
+  let tabs = 0;
+  for (const { value, description } of candidates) {
+    if (description === undefined || isBare) {
+      text += `${value}\n`;
+    } else {
+      text += `${value}\t${description}\n`;
+      tabs++;
+    }
   }
-  return { candidates: control.test(all) ? withoutControls(candidates) : candidates, directive };
+  const isClean =
+    !/[\x00-\x08\x0b-\x1f\x7f]/.test(text) &&
+    text.split("\n").length === candidates.length + 1 &&
+    text.split("\t").length === tabs + 1;
+  return isClean ? text : null;
 }
 
 function withoutControls(candidates: readonly Candidate[]): Candidate[] {
   return candidates
-    .filter(({ value }) => !control.test(value))
+    .filter(({ value }) => !/[\x00-\x1f\x7f]/.test(value))
     .map((each) => ({ ...each, description: each.description?.replace(/[\x00-\x1f\x7f]/g, " ") }));
+}
+
+/** Leave out what does not begin with the word, once each, and say where a blank would be in the way. */
+function only(completion: Completion, word: string): Completion {
+  const seen = new Set<string>();
+  const candidates: Candidate[] = [];
+  let { directive } = completion;
+  for (const each of completion.candidates) {
+    const { value } = each;
+    if (!value.startsWith(word) || seen.size === seen.add(value).size) continue;
+    candidates.push(each);
+    if (each.isOpen === true) directive |= directives.noSpace;
+  }
+  return { candidates, directive };
 }
 
 /** A line with the word that is typed in its middle. */

@@ -92,6 +92,13 @@ export type Globals = {
   places?: { PROA_ROOT?: string; PROA_RUNROOT?: string };
 };
 
+export const noGlobals: Globals = {
+  config: undefined,
+  logLevel: undefined,
+  cgroupManager: undefined,
+  storageDriver: undefined,
+};
+
 /** From the names on the command line to the names in code. */
 export function globalsOf(values: Values<typeof globalArgs> & Partial<Values<typeof rootGlobals>>): Globals {
   for (const name of ["host", "url", "context", "connection", "remote"] as const) {

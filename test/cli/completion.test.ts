@@ -74,15 +74,6 @@ describe("complete()", () => {
         { value: "web2" },
       ]);
       expect(await values("rm", "web", "")).toEqual(["db", "web2"]);
-      providers.container = () => [
-        { value: "a", description: "x\ty\nz\x1b[2J" },
-        { value: "b\nc", description: "no line of its own" },
-        { value: "d" },
-      ];
-      expect((await complete(app, ["rm", ""])).candidates).toEqual([
-        { value: "a", description: "x y z [2J" },
-        { value: "d" },
-      ]);
       providers.container = () => {
         throw new Error("no database");
       };
@@ -110,6 +101,20 @@ describe("complete()", () => {
 test("printCompletion() prints a candidate a line, its description behind a tab, and the directive", () => {
   const completion = { candidates: [{ value: "a", description: "x y" }, { value: "b" }], directive: 4 };
   expect(printCompletion(completion)).toBe("a\tx y\nb\n:4\n");
+  expect(printCompletion(completion, true)).toBe("a\nb\n:4\n");
+});
+
+test("printCompletion() prints no control: what has one in its value is left out, in a description it is a blank", () => {
+  const print = (...candidates: { value: string; description?: string }[]) =>
+    printCompletion({ candidates, directive: 4 });
+  const [d, told] = [{ value: "d" }, { value: "t", description: "x" }];
+  for (const control of ["\n", "\t", "\r", "\x1b", "\x7f", "\0"]) {
+    expect(print({ value: `b${control}c`, description: "no line of its own" }, d)).toBe("d\n:4\n");
+    expect(print({ value: `b${control}c` }, told)).toBe("t\tx\n:4\n");
+    expect(print(d, { value: "a", description: `x${control}y` })).toBe("d\na\tx y\n:4\n");
+  }
+  expect(print({ value: "a", description: "x\ty\nz\x1b[2J" }, d)).toBe("a\tx y z [2J\nd\n:4\n");
+  expect(print()).toBe(":4\n");
 });
 
 const folder = resolve(import.meta.dir, "../../completions");

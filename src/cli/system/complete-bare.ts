@@ -1,5 +1,4 @@
 import { defineCommand } from "../tree";
-import { quiet } from "./complete";
 
 /** The same as `__complete` without descriptions: what `completion --no-desc` has the scripts call. */
 export const command = defineCommand({
@@ -14,10 +13,6 @@ export const command = defineCommand({
   },
   parsed: false,
   async run({ app, args }) {
-    const { complete, printCompletion, wordsAfter } = await import("../completion");
-    const completion = await complete(quiet(app), args.words, wordsAfter(app.env["PROA_COMPLETE_AFTER"]));
-    app.io.stdout.write(
-      printCompletion({ ...completion, candidates: completion.candidates.map(({ value }) => ({ value })) }),
-    );
+    await (await import("../key-press")).answer(app.io, app.globals, args.words, true);
   },
 });

@@ -1,12 +1,6 @@
-import { type App, createApp } from "../app";
 import { defineCommand } from "../tree";
 
-/** Without warnings, and without the means to change anything: nobody has asked for anything yet. */
-export function quiet({ io, globals }: App): App {
-  return createApp(io, { ...globals, logLevel: "fatal" }, true);
-}
-
-/** What the completion scripts call: `proa __complete WORD...`, the last word being the one that is typed. */
+/** What the completion scripts call, for those who put options of proa itself in front of it; else it comes to key-press.ts at once. */
 export const command = defineCommand({
   meta: { description: "Print what may stand in place of the last word", hidden: true },
   args: {
@@ -19,9 +13,6 @@ export const command = defineCommand({
   },
   parsed: false,
   async run({ app, args }) {
-    // Called by a shell in the middle of typing: whatever goes wrong, nothing may appear on the terminal.
-    const { complete, printCompletion, wordsAfter } = await import("../completion");
-    const completion = await complete(quiet(app), args.words, wordsAfter(app.env["PROA_COMPLETE_AFTER"]));
-    app.io.stdout.write(printCompletion(completion));
+    await (await import("../key-press")).answer(app.io, app.globals, args.words, false);
   },
 });
