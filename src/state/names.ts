@@ -1,4 +1,4 @@
-/** Names and little more, for completion: asked at a key press, so one query each and no more columns than are shown. */
+/** Names and little more, for completion, which is asked at a key press: one query each, and no more columns than are shown. */
 import type { Database } from "bun:sqlite";
 import type { ContainerStatus } from "./containers";
 
@@ -14,18 +14,23 @@ export function containerNames(db: Database, status?: ContainerStatus): Containe
     .all(...(status === undefined ? [] : [status]));
 }
 
-/** Every tag, `docker.io/library/debian:latest`. */
-export function tagNames(db: Database): [name: string][] {
-  return db.query("SELECT name FROM tag ORDER BY name").values() as [string][];
+/** `docker.io/library/debian:latest`, and what is said of it. Made to be shown as it is: of a thousand each copy takes its time. */
+export type ToldName<Of = string> = { value: string; description: Of };
+
+/** Every tag; all are told `description`. */
+export function tagNames(db: Database, description: string): ToldName[] {
+  return db
+    .query<ToldName, [string]>("SELECT name AS value, ? AS description FROM tag ORDER BY name")
+    .all(description);
 }
 
-/** Every tag, and the bytes of its image. */
-export function tagSizes(db: Database): [name: string, sizeBytes: number][] {
+/** Every tag, told by the bytes of its image; in no order, which would take half as long again. */
+export function tagSizes(db: Database): ToldName<number>[] {
   return db
-    .query(
-      "SELECT tag.name, image.size_bytes FROM tag JOIN image ON image.id = tag.image_id ORDER BY tag.name",
+    .query<ToldName<number>, []>(
+      "SELECT tag.name AS value, image.size_bytes AS description FROM tag JOIN image ON image.id = tag.image_id",
     )
-    .values() as [string, number][]; // a thousand objects take 0.4 ms more
+    .all();
 }
 
 /** Ids of images that begin with `prefix`, hexadecimal digits; and one name of each, or "". */

@@ -1,52 +1,52 @@
 /** Names of images. */
 import type { Database } from "bun:sqlite";
 import { familiarName } from "../../image";
-import { imageIds, tagNames, tagSizes } from "../../state";
+import { imageIds, type ToldName, tagNames, tagSizes } from "../../state";
 import type { App } from "../app";
 import { imageSize } from "../output/size";
 import { type Candidate, type Provider, told } from "./candidates";
 import { database } from "./database";
 
-/**
- * Names with their tags; those of this machine without `localhost/` where that is how they are typed; ids where it can only be one.
- *
- * @param rows names, and what `described` makes a description of, once for all that are alike
- */
-function imagesOf<Fact>(
-  rows: (db: Database) => readonly (readonly [string, Fact?])[],
-  described: (fact: Fact) => string,
-): Provider {
+/** Names with their tags; those of this machine without `localhost/` where that is how they are typed; ids where it can only be one. */
+function imagesOf(names: (db: Database) => ToldName[]): Provider {
   return ({ app, prefix }) => {
     const db = database(app);
     if (db === null) return [];
-    const found: Candidate[] = [];
-    const descriptions = new Map<Fact | undefined, string>();
-    for (const [full, fact] of rows(db)) {
-      const name = full.startsWith("docker.io/") ? familiarName(full) : full; // a call for each takes its time
-      const value = name.startsWith(prefix) ? name : shortName(name, prefix);
-      if (value === undefined) continue;
-      let description = descriptions.get(fact);
-      if (description === undefined) {
-        description = described(fact as Fact);
-        descriptions.set(fact, description);
-      }
-      found.push({ value, description });
-    }
+    const all = names(db);
+    for (const each of all) if (each.value.startsWith("docker.io/")) each.value = familiarName(each.value);
+    const found = prefix === "" ? all : begunWith(all, prefix);
     return found.length > 0 || !/^(sha256:)?[0-9a-f]{2,64}$/.test(prefix) ? found : imagesById(app, prefix);
   };
 }
 
-/** Told by their sizes. */
-export const images: Provider = imagesOf(tagSizes, imageSize);
-
-/** Where other things are offered, too. */
-export const imagesAmongOthers: Provider = imagesOf(tagNames, () => "image");
-
 const OWN = "localhost/";
 
-function shortName(name: string, prefix: string): string | undefined {
-  return name.startsWith(OWN) && name.startsWith(prefix, OWN.length) ? name.slice(OWN.length) : undefined;
+function begunWith(all: readonly Candidate[], prefix: string): Candidate[] {
+  const found: Candidate[] = [];
+  for (const each of all) {
+    const { value, description } = each;
+    if (value.startsWith(prefix)) found.push(each);
+    else if (value.startsWith(OWN) && value.startsWith(prefix, OWN.length))
+      found.push(told(value.slice(OWN.length), description));
+  }
+  return found;
 }
+
+/** Told by their sizes. */
+export const images: Provider = imagesOf((db) => {
+  const texts = new Map<number, string>(); // of many that are alike once
+  return tagSizes(db).map(({ value, description: bytes }) => {
+    let description = texts.get(bytes);
+    if (description === undefined) {
+      description = imageSize(bytes);
+      texts.set(bytes, description);
+    }
+    return { value, description };
+  });
+});
+
+/** Where other things are offered, too. */
+export const imagesAmongOthers: Provider = imagesOf((db) => tagNames(db, "image"));
 
 function imagesById(app: App, prefix: string): Candidate[] {
   const head = prefix.startsWith("sha256:") ? "sha256:" : "";

@@ -8,6 +8,6 @@ export const registries: Provider = ({ app, path }) => {
   const known = knownRegistries({ env: app.env });
   if (path === "logout") return offer(known);
   const db = database(app);
-  const used = db === null ? [] : tagNames(db).map(([name]) => name.slice(0, name.indexOf("/")));
+  const used = db === null ? [] : tagNames(db, "").map(({ value }) => value.slice(0, value.indexOf("/")));
   return offer(new Set([...known, ...used.filter((name) => name !== "localhost"), "docker.io"]));
 };
