@@ -178,8 +178,11 @@ static bool add_members(int dir, int depth, struct census_owner *members)
 
 	if (read_file_at(dir, "cgroup.procs", &text, FILE_LIMIT) < 0 || fstat(dir, &st) < 0)
 		return false;
-	for (char *at = text, *end; (pid = strtol(at, &end, 10)) > 0; at = end)
+	for (char *at = text, *end; pid = strtol(at, &end, 10), end != at; at = end) {
+		if (pid <= 0)
+			return false; /* from outside of our pid namespace */
 		census_add(members, (pid_t)pid);
+	}
 	if (st.st_nlink == 2)
 		return true;
 	autoclose int again = depth < GROUP_DEPTH ? openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -188,7 +191,7 @@ static bool add_members(int dir, int depth, struct census_owner *members)
 		return false;
 	steal_fd(&again);
 	while (all && (entry = readdir(groups))) {
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+		if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		autoclose int below = openat(dir, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		all = below >= 0 && add_members(below, depth + 1, members);
@@ -353,10 +356,14 @@ static json_t *describe_all(struct container *containers, size_t n, bool figures
 struct list {
 	struct container *containers;
 	size_t n, room;
+	json_t *names; /* once each */
 };
 
 static void add_container(struct list *list, const char *directory, const char *name)
 {
+	if (json_object_get(list->names, name))
+		return;
+	json_object_set_new(list->names, name, json_true());
 	if (list->n == list->room) {
 		list->room = 2 * list->room + 16;
 		list->containers = xrealloc(list->containers, list->room * sizeof(*list->containers));
@@ -407,6 +414,7 @@ static void list_free(struct list *list)
 		free(list->containers[i].members.pids);
 	}
 	free(list->containers);
+	json_decref(list->names);
 }
 
 static int64_t monotonic_us(void)
@@ -421,7 +429,7 @@ static int64_t monotonic_us(void)
 static int answer(json_t *request, const char *what, bool figures)
 {
 	struct err err = { 0 };
-	struct list list = { 0 };
+	struct list list = { .names = json_object() };
 	int64_t at = monotonic_us();
 	json_t *run_dirs;
 	int r = request_unpack(request, &err, what, "{s:o!}", "runDirs", &run_dirs);

@@ -1,6 +1,6 @@
 /** The verbs `usage` and `processes`: figures of control groups, from files as the kernel writes them, and of processes that live. */
 import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { closeSync, mkdirSync, openSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { closeSync, copyFileSync, mkdirSync, openSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { MembersRecord, UsageRecord, UsageReply } from "../../src/helper/protocol";
 import { flock, LOCK_EX } from "../../src/helper/syscalls";
@@ -37,19 +37,28 @@ const ask = async <Of>(verb: string, runDirs: string[] | string) => {
 const usageOf = async (state: object): Promise<UsageRecord | undefined> =>
   (await ask<UsageRecord>("usage", [runDir(state)]))["c1"];
 
-/** A process with children, whose run directory is held as a supervisor does. */
-async function lives(script: string): Promise<{ pid: number; runDir: string }> {
-  const child = Bun.spawn(["sh", "-c", script], {
-    detached: true,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+/** A process with children, whose output begins when all of them are there. */
+async function begin(args: string[]): Promise<number> {
+  const child = Bun.spawn(args, { detached: true, stdio: ["ignore", "pipe", "inherit"] });
   held.groups.push(child.pid);
-  await child.stdout.getReader().read(); // it says when all is there
-  const directory = runDir({ pid: child.pid, cgroup: "" });
+  await child.stdout.getReader().read();
+  return child.pid;
+}
+
+const OWN_MOUNTS = ["unshare", "--user", "--map-root-user", "--mount"];
+
+/** The same, whose run directory is held as a supervisor does. */
+async function lives(
+  script: string,
+  before: string[] = [],
+  name = "c1",
+): Promise<{ pid: number; runDir: string }> {
+  const pid = await begin([...before, "sh", "-c", script]);
+  const directory = runDir({ pid, cgroup: "" }, name);
   const fd = openSync(directory, "r");
   flock(fd, LOCK_EX);
   held.fds.push(fd);
-  return { pid: child.pid, runDir: directory };
+  return { pid, runDir: directory };
 }
 
 const FILES = {
@@ -61,6 +70,14 @@ const FILES = {
   "io.stat":
     "8:0 rbytes=4096 wbytes=10 rios=1 wios=1 dbytes=99 dios=0\n8:16 rbytes=1 wbytes=2 rios=1 wios=1 dbytes=0 dios=0\n",
 };
+
+/** `cgroup.procs` of each group on the way down. */
+function everyGroup(path: string): Record<string, string> {
+  const names = path.split("/").slice(0, -1);
+  return Object.fromEntries(
+    names.map((_, at) => [`${names.slice(0, at + 1).join("/")}/cgroup.procs`, "1\n"]),
+  );
+}
 
 describe.skipIf(helperMissing !== undefined)(`usage of groups of version 2 (${helperMissing ?? ""})`, () => {
   test("counts memory without inactive cache, and all disks", async () => {
@@ -93,10 +110,11 @@ describe.skipIf(helperMissing !== undefined)(`usage of groups of version 2 (${he
       "cgroup.procs": `${pid}\n999999999\n`,
       "app/cgroup.procs": "",
       "app/web/cgroup.procs": `${process.ppid}\n`,
+      ".hidden/cgroup.procs": `${process.ppid}\n`,
     });
     symlinkSync(tree({ "cgroup.procs": `${pid}\n` }), join(cgroup, "link")); // leads out of the group
     const usage = await usageOf({ cgroup });
-    expect(usage).toMatchObject({ cpuMicroseconds: 3_000_000, isOfGroup: true, processes: 3 });
+    expect(usage).toMatchObject({ cpuMicroseconds: 3_000_000, isOfGroup: true, processes: 4 });
     expect(usage?.memoryBytes).toBeGreaterThan(1 << 20);
     expect(usage?.disk.readBytes).toBeGreaterThanOrEqual(0);
     const counted = tree({ ...FILES, "cgroup.procs": `${pid}\n` });
@@ -116,7 +134,7 @@ describe.skipIf(helperMissing !== undefined)(`usage of groups of version 2 (${he
     expect(await usageOf({ pid: 0, cgroup: tree(FILES) })).toBeUndefined();
     expect(await usageOf({ cgroup: "/no/such", pid: process.pid })).toBeUndefined(); // nobody holds its lock
     expect(await usageOf({ pid: process.pid })).toBeUndefined();
-    expect(await ask("usage", [tree({ "c1/state.json": "{" })])).toEqual({});
+    expect(await ask("usage", [join(tree({ "c1/state.json": "{" }), "c1")])).toEqual({});
     expect(await ask("usage", ["/no/such/c1"])).toEqual({});
     expect(await ask("usage", "/no/such")).toEqual({});
   });
@@ -195,14 +213,62 @@ describe.skipIf(helperMissing !== undefined)(`usage by processes (${helperMissin
     );
   });
 
-  test("tells several containers apart, and asks /proc where a group does not tell its processes", async () => {
+  test("is that of all in its mount namespace, whoever has started them, and once however often it is named", async () => {
+    const other = await lives("sleep 1000 & echo x; wait", OWN_MOUNTS, "c0");
+    const { pid, runDir: place } = await lives(TREE, OWN_MOUNTS);
+    await begin([
+      "nsenter",
+      "-t",
+      String(pid),
+      "-U",
+      "-m",
+      "--preserve-credentials",
+      "sh",
+      "-c",
+      "echo x; sleep 1000",
+    ]);
+    for (const places of [
+      [place],
+      [place, place],
+      [other.runDir, place, place],
+      [place, other.runDir, place],
+    ]) {
+      const all = await ask<UsageRecord>("usage", places);
+      expect(all["c1"]?.processes).toBe(7);
+      expect(all["c0"]?.processes).toBe(places.includes(other.runDir) ? 2 : undefined);
+    }
+  });
+
+  test("is not misled by what a process calls itself", async () => {
+    const name = join(makeDirectory(), "a) R 1 (");
+    copyFileSync("/bin/sleep", name);
+    const { pid, runDir: place } = await lives(`"${name}" 1000 & echo x; wait`);
+    const members = (await ask<MembersRecord>("processes", [place]))["c1"];
+    expect(members?.pids).toHaveLength(2);
+    expect(members?.pids).toContain(pid);
+  });
+
+  test("is asked for where the group's processes cannot all be told", async () => {
+    const { pid, runDir: place } = await lives("sleep 1000 & echo x; wait");
+    const deep = "d/".repeat(40);
+    for (const files of [
+      { "app/other": "" }, // closed to us
+      { "cgroup.procs": `1\n0\n2\n` }, // 0: from outside of our pid namespace
+      { [`${deep}cgroup.procs`]: "1\n", ...everyGroup(deep) },
+    ]) {
+      const cgroup = tree({ "cpu.stat": FILES["cpu.stat"], "cgroup.procs": "1\n", ...files });
+      writeFileSync(join(place, "state.json"), JSON.stringify({ pid, startedMs: 7, cgroup }));
+      expect((await ask<UsageRecord>("usage", [place]))["c1"]).toMatchObject({
+        isOfGroup: true,
+        processes: 2,
+      });
+    }
+  });
+
+  test("of a directory with several is that of each", async () => {
     const [one, two] = [await lives(TREE), await lives("sleep 1000 & echo x; wait")];
-    const cgroup = tree({ "cpu.stat": FILES["cpu.stat"], "cgroup.procs": "1\n", "app/other": "" });
-    const name = join(dirname(two.runDir), "c1");
-    writeFileSync(join(name, "state.json"), JSON.stringify({ pid: two.pid, startedMs: 7, cgroup }));
     symlinkSync(one.runDir, join(dirname(two.runDir), "c2"));
     const both = await ask<UsageRecord>("usage", dirname(two.runDir));
-    expect(both["c1"]).toMatchObject({ isOfGroup: true, processes: 2, cpuMicroseconds: 3_000_000 });
-    expect(both["c2"]).toMatchObject({ isOfGroup: false, processes: 5 });
+    expect([both["c1"]?.processes, both["c2"]?.processes]).toEqual([2, 5]);
   });
 });
