@@ -475,7 +475,7 @@ export type StateRecord = {
 /** These run directories, or all in this one. */
 export type UsageRequest = { runDirs: readonly string[] | string };
 
-/** Of those that live, by id, at a moment of the monotonic clock. */
+/** Of those whose state.json names a process, by id, at a moment of the monotonic clock. */
 export type UsageReply<Of = UsageRecord> = { atMicroseconds: number; containers: Record<string, Of> };
 
 /** What a container has used up to a moment. */

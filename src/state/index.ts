@@ -13,7 +13,13 @@ export * from "./manifest-lists";
 export { isMountPoint } from "./mount-points";
 export * from "./names";
 export * from "./networks";
-export { makePrivateDirectory, makeRuntimeDirectory, type Paths, resolvePaths } from "./paths";
+export {
+  checkRuntimeDirectory,
+  makePrivateDirectory,
+  makeRuntimeDirectory,
+  type Paths,
+  resolvePaths,
+} from "./paths";
 export { isDiskFull, withReserve } from "./reserve";
 export * from "./secrets";
 export * from "./store";

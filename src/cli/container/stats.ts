@@ -214,8 +214,8 @@ export const command = defineCommand({
 const whyProcesses = (): string =>
   "there are containers without a control group of their own: their figures are added up from their processes";
 
-function isOfGroups({ of }: Usages): boolean {
-  return [...of.values()].every(({ isOfGroup }) => isOfGroup);
+function isOfGroups(usages: Usages): boolean {
+  return [...usages.values()].every(({ isOfGroup }) => isOfGroup);
 }
 
 type Row = ContainerRow | ListedContainer;
@@ -237,10 +237,14 @@ async function rowsOf({ context }: App, names: readonly string[], all: boolean):
 
 /** BEFORE null: over its whole life. */
 function lineOf(row: ContainerRow, before: Usages | null, now: Usages): Line {
-  const usage = now.of.get(row.id) ?? null;
+  const usage = now.get(row.id) ?? null;
   if (before === null) return { row, usage, cpuShare: usage ? sinceStart(usage) : 0 };
-  const earlier = before.of.get(row.id);
-  const isSameLife = usage && earlier && earlier.startedMs === usage.startedMs;
-  const microseconds = isSameLife ? Math.max(0, usage.cpuMicroseconds - earlier.cpuMicroseconds) : 0;
-  return { row, usage, cpuShare: microseconds / Math.max(1000, now.atMicroseconds - before.atMicroseconds) };
+  const earlier = before.get(row.id);
+  if (!usage || earlier?.startedMs !== usage.startedMs) return { row, usage, cpuShare: 0 }; // no life that both have seen
+  const microseconds = Math.max(0, usage.cpuMicroseconds - earlier.cpuMicroseconds);
+  return {
+    row,
+    usage,
+    cpuShare: microseconds / Math.max(1000, usage.atMicroseconds - earlier.atMicroseconds),
+  };
 }

@@ -1,5 +1,7 @@
 /** `proa stats`: what containers use. */
 import { beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { missing, useTiny, waitUntil } from "../../harness";
 import { detach, removeAll, SLEEP } from "./_shell";
 
@@ -80,6 +82,34 @@ describe.skipIf(missing !== null)("stats", () => {
     await waitUntil(async () => (await count()) === "2", { what: "a second process" });
     child.kill("SIGKILL");
     await child.exited;
+  });
+
+  test("of one that is named twice the figures are the same twice", async () => {
+    const twice = await once("--format", "{{.Name}} {{.PIDs}}", "alone", "busy", "alone");
+    expect(twice.split("\n")).toEqual(["alone 3", "busy 1", "alone 3"]);
+  });
+
+  test("a container that was started with another XDG_RUNTIME_DIR is counted, among all and by its name", async () => {
+    const env = { XDG_RUNTIME_DIR: join(engine.sandbox.directory, "other") };
+    mkdirSync(env.XDG_RUNTIME_DIR, { mode: 0o700 });
+    await engine.ok(["run", "-d", "--name", "away", "--network", "none", place.tiny, ...SLEEP], { env });
+    expect((await once("--format", "{{.Name}} {{.PIDs}}")).split("\n")).toContain("away 1");
+    expect(await once("--format", "{{.PIDs}}", "away")).toBe("1");
+    await engine.ok(["rm", "-f", "away"]);
+  });
+
+  test("what has not started uses nothing, whatever lies in its run directory", async () => {
+    const id = await engine.ok(["inspect", "-f", "{{.Id}}", "made"]);
+    const left = join(engine.sandbox.runtimeDir, "proa/containers", id);
+    const cgroup = join(engine.sandbox.directory, "group");
+    mkdirSync(left, { recursive: true });
+    mkdirSync(cgroup);
+    writeFileSync(join(cgroup, "cpu.stat"), "usage_usec 5\n");
+    writeFileSync(join(cgroup, "cgroup.procs"), `${process.pid}\n`);
+    writeFileSync(join(left, "state.json"), JSON.stringify({ pid: process.pid, startedMs: 7, cgroup }));
+    const all = await once("-a", "--format", "{{.Name}} {{.CPUPerc}} {{.PIDs}}");
+    expect(all.split("\n")).toContain("made -- --");
+    rmSync(left, { recursive: true });
   });
 
   test("nothing is left when the containers are removed", () => removeAll(place));
