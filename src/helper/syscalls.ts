@@ -171,27 +171,20 @@ let room = new Uint8Array(0);
 const texts = new TextDecoder();
 
 /**
- * The text of a file that one read which has the room gets all of, null where it cannot be read: the kernel's own (of /proc, of a control group), and those of
- * the runtime directory. Of a list there are hundreds: no errors are made, and each costs three system calls. `directory`: where a relative path begins.
+ * The text of a file that one read which has the room gets all of, null where it cannot be read: those of the runtime directory, and of /proc. Of a list there
+ * are hundreds: no errors are made, and each costs three system calls.
  */
-export function readAtOnce(path: string, directory = AT_FDCWD): string | null {
+export function readAtOnce(path: string): string | null {
   const O_CLOEXEC = 0o2000000;
   for (let wanted = FIRST_BYTES; ; wanted *= 4) {
     if (room.length < wanted) room = new Uint8Array(wanted);
-    const fd = call(SYS.openat, directory, pathAt(path, "open"), O_CLOEXEC);
+    const fd = call(SYS.openat, AT_FDCWD, pathAt(path, "open"), O_CLOEXEC);
     if (fd < 0) return null;
     const n = call(SYS.read, fd, ptr(room), room.length);
     call(SYS.close, fd);
     if (n < 0) return null;
     if (n < room.length) return texts.decode(room.subarray(0, n));
   }
-}
-
-/** Where the symbolic link at `path` leads, readlink(2); null where that cannot be read. */
-export function readLink(path: string): string | null {
-  if (room.length < FIRST_BYTES) room = new Uint8Array(FIRST_BYTES);
-  const n = call(SYS.readlinkat, AT_FDCWD, pathAt(path, "readlink"), ptr(room), room.length);
-  return n < 0 ? null : texts.decode(room.subarray(0, n));
 }
 
 const O_CLOEXEC_DIRECTORY = 0o2000000 | (process.arch === "x64" ? 0o200000 : 0o40000);
