@@ -14,7 +14,7 @@ export async function start(argv: readonly string[]): Promise<number> {
     await answer(processIo(), noGlobals, words, name === "__completeNoDesc");
     return 0;
   } catch {
-    return 1; // the shell that asked has gone
+    return 1; // what has been found could not be written, and nobody is to be told
   }
 }
 

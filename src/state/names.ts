@@ -24,11 +24,11 @@ export function tagNames(db: Database, description: string): ToldName[] {
     .all(description);
 }
 
-/** Every tag, told by the bytes of its image; in no order, which would take half as long again. */
+/** Every tag, told by the bytes of its image. */
 export function tagSizes(db: Database): ToldName<number>[] {
   return db
     .query<ToldName<number>, []>(
-      "SELECT tag.name AS value, image.size_bytes AS description FROM tag JOIN image ON image.id = tag.image_id",
+      "SELECT tag.name AS value, image.size_bytes AS description FROM tag JOIN image ON image.id = tag.image_id ORDER BY tag.name",
     )
     .all();
 }
