@@ -11,7 +11,7 @@ const askCgroup = useProbe(
   [...SHARED, "cgroup_hasten.c", "cgroup_v1.c", "cgroup_limits.c", "request.c", "bus.c"],
   ["-ljansson"],
 );
-const askBus = useProbe("bus_probe.c", [...SHARED, "cgroup_group.c"], ["-ljansson"]);
+const askBus = useProbe("bus_probe.c", [...SHARED, "cgroup_group.c", "live.c"], ["-ljansson"]);
 afterAll(removeDirectories);
 
 type Life = {
