@@ -72,11 +72,15 @@ export function withLimits(context: Context, spec: ContainerSpec): ContainerSpec
  * A start has begun, whose group the user's service manager is going to make: as it is the first that is moved into one for some time, this takes the kernel 5 to 20 ms, unless it
  * knows beforehand.
  */
-export function hastenGroup({ uid, paths, cgroupManager }: Context, { HostConfig }: ContainerSpec): void {
+export function hastenGroup(context: Context, { HostConfig }: ContainerSpec): void {
   const isTheirs = HostConfig.Cgroups === "disabled" || HostConfig.Cgroups === "split"; // whose group is nobody's but the caller's
-  const manager = HostConfig.CgroupManager ?? cgroupManager;
-  if (isTheirs || manager === "cgroupfs" || cgroupVersion() !== 2) return;
-  if (existsSync(`/run/user/${uid}/systemd/private`)) hastenGroups(paths.cache);
+  const manager = HostConfig.CgroupManager ?? context.cgroupManager;
+  if (!isTheirs && manager !== "cgroupfs") hastenJoin(context);
+}
+
+/** The same for a process that is to join a container, whose group it is most likely to have: what it has is known too late. */
+export function hastenJoin({ uid, paths }: Context): void {
+  if (cgroupVersion() === 2 && existsSync(`/run/user/${uid}/systemd/private`)) hastenGroups(paths.cache);
 }
 
 /** What a start has to be told. Throws `unsupported` where a manager was asked for that is not there. */

@@ -2,6 +2,7 @@ export { notRunning, openAlive } from "./alive";
 export { attachToContainer } from "./attach";
 export { containersToBoot, startsAtBoot } from "./boot";
 export { bootUnit, disableBoot, enableBoot } from "./boot-unit";
+export { hastenJoin } from "./cgroup";
 export { type CgroupFacts, cgroupFacts } from "./cgroup-facts";
 export { type Change, changesOf } from "./changes";
 export { type CommitOptions, commitContainer } from "./commit";

@@ -1,4 +1,4 @@
-import { execInContainer, findContainer } from "../../container";
+import { execInContainer, findContainer, hastenJoin } from "../../container";
 import { EngineError } from "../../error";
 import type { ContainerRow } from "../../state";
 import type { App } from "../app";
@@ -94,6 +94,7 @@ export const command = defineCommand({
   interspersed: false,
   async run({ app, args }) {
     const stdin = args.interactive && !args.detach;
+    hastenJoin(app.context);
     const { row, command } = await target(app, args);
     requireTerminal(app.io, args.tty, stdin);
     execInContainer(app.context, row, {
