@@ -50,17 +50,19 @@ const isNearer = (a: Near, b: Near): boolean =>
 
 /**
  * The names that were probably meant, nearest first, at most three; empty when none is near. A name that begins with what
- * was typed counts as near.
+ * was typed counts as near, and a letter is the same large and small.
  */
 export function suggest(typed: string, names: Iterable<string>): string[] {
-  const limit = Math.max(1, Math.min(3, Math.floor(typed.length / 3)));
+  const word = typed.toLowerCase();
+  const limit = Math.max(1, Math.min(3, Math.floor(word.length / 3)));
   const near: Near[] = [];
   for (const name of names) {
-    const begins = typed.length >= 3 && name.startsWith(typed);
+    const other = name.toLowerCase();
+    const begins = word.length >= 3 && other.startsWith(word);
     // most are told to be far without counting steps
-    const differsInLength = name.length - typed.length > limit || typed.length - name.length > limit;
-    if (!begins && (differsInLength || areFar(typed, name, limit))) continue;
-    const distance = editDistance(typed, name, limit);
+    const differsInLength = other.length - word.length > limit || word.length - other.length > limit;
+    if (!begins && (differsInLength || areFar(word, other, limit))) continue;
+    const distance = editDistance(word, other, limit);
     if (distance <= limit) insert(near, { name, distance });
     else if (begins) insert(near, { name, distance: limit + 1 });
   }

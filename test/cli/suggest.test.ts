@@ -27,6 +27,8 @@ test("suggest() gives near names, nearest first, and nothing when none is near",
   expect(suggest("rnu", ["run", "rm", "rmi"])).toEqual(["run"]);
   expect(suggest("cont", ["container", "run"])).toEqual(["container"]);
   expect(suggest("xyzzy", ["container", "run"])).toEqual([]);
+  expect(suggest("PS", ["pps", "ps", "rm"])).toEqual(["ps", "pps"]); // a letter is the same, large and small
+  expect(suggest("names", ["Names", "Name"])).toEqual(["Names", "Name"]);
 });
 
 test("didYouMean() makes a question of it", () => {
