@@ -1,4 +1,5 @@
 /** Removing images that nobody uses. */
+import { isNotFound } from "../error";
 import { type Context, containersUsingImage, emit, unpackedBytes } from "../state";
 import { type ImageSummary, listImages } from "./list";
 import { type Removed, removeImage } from "./remove";
@@ -19,7 +20,11 @@ export async function pruneImages(
   for (const image of listImages(context)) {
     if ((!all && image.tags.length > 0) || !wanted(image)) continue;
     if (containersUsingImage(context.db(), image.id).length > 0) continue;
-    removed.push(...(await removeImage(context, image.id, { isForced: true })));
+    try {
+      removed.push(...(await removeImage(context, image.id, { isForced: true })));
+    } catch (error) {
+      if (!isNotFound(error)) throw error; // somebody else has removed it meanwhile
+    }
   }
   const bytes = before - unpackedBytes(context.db()); // layers that others share are still there
   emit(context, { Type: "image", Action: "prune", ID: "", Attributes: { reclaimed: String(bytes) } });

@@ -10,6 +10,7 @@ import {
   inspectImage,
   listImages,
   lookUpImage,
+  pruneImages,
   pullImage,
   removeImage,
   type StoredImage,
@@ -132,6 +133,17 @@ describe("tagImage()", () => {
     expect(failure(tagImage(place.context, "nothing", "x"))).resolves.toMatchObject({ code: "not-found" });
     place.verify();
   });
+});
+
+test("pruneImages() leaves out what somebody else removes meanwhile", async () => {
+  await using place = makePlace();
+  await pullImage(place.context, "hello", { policy: "missing" });
+  const wanted = ({ id }: { id: string }): boolean => {
+    place.context.db().run("PRAGMA foreign_keys = OFF");
+    place.context.db().run("DELETE FROM image WHERE id = ?", [id]);
+    return true;
+  };
+  expect((await pruneImages(place.context, { all: true, wanted })).removed).toEqual([]);
 });
 
 describe("removeImage()", () => {
