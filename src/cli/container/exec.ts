@@ -94,7 +94,6 @@ export const command = defineCommand({
   interspersed: false,
   async run({ app, args }) {
     const stdin = args.interactive && !args.detach;
-    hastenJoin(app.context);
     const { row, command } = await target(app, args);
     requireTerminal(app.io, args.tty, stdin);
     execInContainer(app.context, row, {
@@ -137,6 +136,7 @@ async function target(app: App, args: Chosen): Promise<{ row: ContainerRow; comm
   if (!isChosen && container === undefined) throw missing("CONTAINER", 2);
   const command = isChosen && container !== undefined ? [container, ...args.command] : args.command;
   if (command.length === 0) throw missing("COMMAND", isChosen ? 1 : 2);
+  hastenJoin(app.context);
   if (!isChosen && container !== undefined)
     return { row: await findContainer(app.context, "exec", container), command };
   const { chooseContainers } = await import("./_targets");
